@@ -1,0 +1,3 @@
+"""Search, accuracy, front, verification, export and the command line."""
+
+__all__: list[str] = []

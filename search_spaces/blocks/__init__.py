@@ -1,0 +1,1 @@
+"""The families of layers that the built-in spaces are made of."""

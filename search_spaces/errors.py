@@ -1,0 +1,23 @@
+"""Errors of `search_spaces`.
+
+SpaceError                  anything below; the message says what, where and what to do next
+├── UnknownSpace            no built-in space and no file of that name
+├── InvalidArchitecture     a choice is missing, unknown or has a value that the space does not offer
+└── ExportError             a segment could not be turned into ONNX
+"""
+
+
+class SpaceError(Exception):
+    """Base of all errors of this package."""
+
+
+class UnknownSpace(SpaceError):
+    """No built-in space and no file of that name."""
+
+
+class InvalidArchitecture(SpaceError):
+    """A choice is missing, unknown, or has a value that the space does not offer."""
+
+
+class ExportError(SpaceError):
+    """A segment could not be turned into ONNX."""

@@ -1,0 +1,23 @@
+"""What the data asks of a network: the shapes at its two ends."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """Square images of `resolution_px`, each in one of `classes` classes."""
+
+    channels: int = 3
+    classes: int = 10
+    resolution_px: int = 224
+
+
+@dataclass(frozen=True)
+class TextTask:
+    """Sequences of up to `context` tokens out of `vocabulary` (256: bytes)."""
+
+    vocabulary: int = 256
+    context: int = 256
+
+
+Task = ImageTask | TextTask
