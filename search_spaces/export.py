@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import nn
 
-from search_spaces.block import Block, Phase, Segment
+from search_spaces.block import Block, Segment, TensorSpec
 from search_spaces.errors import ExportError
 from search_spaces.network import carried_name
 
@@ -116,19 +116,19 @@ def place_of(node_name: str) -> str | None:
     return place if separator else None
 
 
-def graph_inputs(segments: Iterable[Segment], phase: Phase) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every input of the stitched network in `phase`, in graph order."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def graph_inputs(segments: Iterable[Segment]) -> dict[str, TensorSpec]:
+    """Every input of the stitched network by name, in graph order."""
+    inputs: dict[str, TensorSpec] = {}
     written: set[str] = set()
     for segment in segments:
         specs = segment.block.specs()
         for name in segment.block.reads:
             if name not in written:
-                shapes.setdefault(name, specs[name].sizes(phase))
+                inputs.setdefault(name, specs[name])
         for name in segment.block.carries:
-            shapes[carried_name(segment.place, name)] = specs[name].sizes(phase)
+            inputs[carried_name(segment.place, name)] = specs[name]
         written.update(segment.block.writes)
-    return shapes
+    return inputs
 
 
 def _stitch(parts: Sequence[tuple[Segment, onnx.ModelProto]]) -> onnx.ModelProto:

@@ -1,5 +1,6 @@
 """The space contract: choices, and the places that blocks made from them stand in."""
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -61,6 +62,12 @@ class Space:
     def choice(self, name: str) -> Choice:
         """The choice of that name; KeyError if there is none."""
         return self._by_name[name]
+
+    @cached_property
+    def digest(self) -> str:
+        """Short hash of the choices and the task: equal for spaces with the same networks."""
+        text = f"{self.name}{self.task}{self.choices}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def count(self) -> int:
         """How many architectures there are."""
