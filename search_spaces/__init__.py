@@ -2,7 +2,10 @@
 
 from search_spaces.architecture import Architecture, Value
 from search_spaces.block import Block, Phase, Segment, TensorSpec, segment_key
+from search_spaces.blocks.inverted_residual import ImageHead, InvertedResidual, Stem
+from search_spaces.blocks.mixture import set_router_noise
 from search_spaces.choice import Choice
+from search_spaces.cost import CostTable, NetworkCost, SegmentCost, network_cost, segment_cost
 from search_spaces.errors import ExportError, InvalidArchitecture, SpaceError, UnknownSpace
 from search_spaces.export import (
     SegmentExporter,
@@ -12,27 +15,37 @@ from search_spaces.export import (
     place_of,
     seeded_module,
 )
+from search_spaces.hybrid import hybrid
+from search_spaces.language import language
 from search_spaces.mobile import mobile
 from search_spaces.network import Network, carried_name, run_segment
+from search_spaces.registry import BUILT_IN, load_space
 from search_spaces.space import INACTIVE, Codes, Place, Space
 from search_spaces.task import ImageTask, Task, TextTask
 
 __all__ = [
+    "BUILT_IN",
     "INACTIVE",
     "Architecture",
     "Block",
     "Choice",
     "Codes",
+    "CostTable",
     "ExportError",
+    "ImageHead",
     "ImageTask",
     "InvalidArchitecture",
+    "InvertedResidual",
     "Network",
+    "NetworkCost",
     "Phase",
     "Place",
     "Segment",
+    "SegmentCost",
     "SegmentExporter",
     "Space",
     "SpaceError",
+    "Stem",
     "Task",
     "TensorSpec",
     "TextTask",
@@ -42,9 +55,15 @@ __all__ = [
     "export_network",
     "export_segment",
     "graph_inputs",
+    "hybrid",
+    "language",
+    "load_space",
     "mobile",
+    "network_cost",
     "place_of",
     "run_segment",
     "seeded_module",
+    "segment_cost",
     "segment_key",
+    "set_router_noise",
 ]

@@ -59,7 +59,7 @@ def choices_from_json(text: str, space: str) -> dict[str, Value]:
         raise InvalidArchitecture('expected a JSON object with "choices"')
     if record.get("space", space) != space:
         raise InvalidArchitecture(f"architecture of space {record['space']!r}, not {space!r}")
-    choices = record["choices"]
+    choices: dict[str, Value] = record["choices"]
     for name, value in choices.items():
         if not isinstance(value, int | float | str | bool):
             raise InvalidArchitecture(f"choice {name!r} is no number, text or truth value")

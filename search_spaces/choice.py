@@ -39,9 +39,11 @@ def check_choices(choices: Sequence[Choice]) -> None:
         if choice.parent is not None:
             if choice.parent not in seen:
                 raise SpaceError(f"parent {choice.parent!r} must stand before {choice.name!r}")
-            strange = set(choice.when) - set(seen[choice.parent].values)
-            if strange or not choice.when:
-                raise SpaceError(f"{choice.name!r}: {choice.parent!r} is never one of {strange}")
+            strange = [v for v in choice.when if v not in seen[choice.parent].values]
+            if strange:
+                raise SpaceError(f"{choice.name!r}: {choice.parent!r} is never {strange[0]!r}")
+            if not choice.when:
+                raise SpaceError(f"{choice.name!r} needs the values of {choice.parent!r} in `when`")
         seen[choice.name] = choice
 
 

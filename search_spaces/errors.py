@@ -2,7 +2,7 @@
 
 SpaceError                  anything below; the message says what, where and what to do next
 ├── UnknownSpace            no built-in space and no file of that name
-├── InvalidArchitecture     a choice is missing, unknown or has a value that the space does not offer
+├── InvalidArchitecture     a choice is missing, unknown or has a value not on offer
 └── ExportError             a segment could not be turned into ONNX
 """
 

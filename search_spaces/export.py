@@ -35,7 +35,6 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
     Raises:
         ExportError: the exporter refused the block.
     """
-    module = seeded_module(block) if module is None else module
     names = [*block.reads, *block.carries]
     specs = block.specs()
     example = tuple(_example(specs[name].shape, specs[name].dtype) for name in names)
@@ -45,14 +44,15 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
     }
     buffer = io.BytesIO()
     try:
+        module = seeded_module(block) if module is None else module
         with warnings.catch_warnings(), torch.no_grad():
             # The TorchScript exporter is thirty times faster than its successor, which matters
             # for thousands of segments; it warns of its age on every call.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                module.eval(),
+                module,
                 example,
-                buffer,
+                buffer,  # type: ignore[arg-type]  # files in memory are welcome, says its code
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=names,
@@ -60,9 +60,14 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
                 dynamic_axes={name: symbols for name, symbols in axes.items() if symbols},
                 custom_opsets={domain: 1 for domain in block.operator_domains},
             )
-    except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as exc:
-        raise ExportError(f"{block.key} cannot be exported to ONNX: {exc}") from exc
-    return onnx.load_from_string(buffer.getvalue())
+    except Exception as exc:  # noqa: BLE001 - a stranger's block may fail in any way
+        reason = str(exc).strip().partition("\n")[0]
+        raise ExportError(
+            f"{block.key} cannot be exported to ONNX: {type(exc).__name__}: {reason}"
+        ) from exc
+    model = onnx.load_from_string(buffer.getvalue())
+    _restore_unused_inputs(model.graph, {name: specs[name] for name in names})
+    return model
 
 
 class SegmentExporter:
@@ -131,6 +136,19 @@ def graph_inputs(segments: Iterable[Segment]) -> dict[str, TensorSpec]:
     return inputs
 
 
+def _restore_unused_inputs(graph: onnx.GraphProto, specs: Mapping[str, TensorSpec]) -> None:
+    """The exporter drops inputs that no node reads; a network's feeds would then not fit it."""
+    given = {value.name: value for value in graph.input}
+    inputs = [
+        given[name]
+        if name in given
+        else onnx.helper.make_tensor_value_info(name, _onnx_type(spec.dtype), spec.shape)
+        for name, spec in specs.items()
+    ]
+    del graph.input[:]
+    graph.input.extend(inputs)
+
+
 def _stitch(parts: Sequence[tuple[Segment, onnx.ModelProto]]) -> onnx.ModelProto:
     """Chains the graphs by wires, every name inside a segment getting the place as its prefix."""
     network = onnx.GraphProto(name="network")
@@ -143,7 +161,8 @@ def _stitch(parts: Sequence[tuple[Segment, onnx.ModelProto]]) -> onnx.ModelProto
         for value in graph.output:
             local = value.name.removesuffix(NEXT)
             carried = local in segment.block.carries
-            target = carried_name(place, value.name) if carried else f"{place}/{local}"
+            # With its suffix a wire never has the name of a weight.
+            target = carried_name(place, value.name) if carried else f"{place}/{value.name}"
             renamed[value.name] = target
             info = _named(value, target)
             if carried:
@@ -197,9 +216,7 @@ def _append_renamed(
         _rename_node(copy_node, place, renamed, number)
 
 
-def _rename_node(
-    node: onnx.NodeProto, place: str, renamed: Mapping[str, str], number: int
-) -> None:
+def _rename_node(node: onnx.NodeProto, place: str, renamed: Mapping[str, str], number: int) -> None:
     node.name = f"{place}/{number}_{node.op_type}"
     for names in (node.input, node.output):
         for i, name in enumerate(names):
@@ -246,6 +263,11 @@ def _named(info: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
 
 def _shape(info: onnx.ValueInfoProto) -> list[int | str]:
     return [d.dim_value or d.dim_param for d in info.type.tensor_type.shape.dim]
+
+
+def _onnx_type(dtype: torch.dtype) -> int:
+    array = torch.zeros((), dtype=dtype).numpy()
+    return int(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))
 
 
 def _example(shape: Sequence[int | str], dtype: torch.dtype) -> torch.Tensor:

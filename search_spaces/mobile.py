@@ -1,31 +1,29 @@
 """The space `mobile`: inverted-residual CNNs for square images from 20 to 224 pixels."""
 
-import math
 from collections.abc import Mapping
 
 from search_spaces.architecture import Value
 from search_spaces.block import Block
-from search_spaces.blocks.inverted_residual import ImageHead, InvertedResidual, Stem, side_after
+from search_spaces.blocks.inverted_residual import InvertedResidual
 from search_spaces.choice import Choice
-from search_spaces.errors import SpaceError
+from search_spaces.image_stages import (
+    STAGES,
+    WIDTHS,
+    block_shape,
+    head,
+    image_task,
+    resolutions,
+    stem,
+)
 from search_spaces.space import Place, Space
-from search_spaces.task import ImageTask, Task
+from search_spaces.task import Task
 
-# Sides are 5 or 7 times a power of two, so that all of a family end in maps of the same side and
-# share the LUT entries of their later stages.
-RESOLUTIONS_PX = (20, 28, 40, 56, 80, 112, 160, 224)
-WIDTHS = (0.5, 0.75, 1.0)
 DEPTHS = (1, 2, 3, 4)
 KERNELS = (3, 5, 7)
 EXPANSIONS = (3, 4, 6)
 
 # Channels at width 1 follow MobileNetV2 and V3, with the stages before 24 channels left out.
-_STEM_CHANNELS = 16
 _STAGE_CHANNELS = (24, 40, 80, 112, 160)
-_HEAD_CHANNELS = 640
-# Where a network may halve its map, last first: a small image is halved only in the late stages.
-_HALVING_ORDER = (5, 3, 2, 1, 0)  # 0 is the stem, 1 to 5 the stages; stage 4 never does
-_FINAL_SIDE_PX = 7
 
 
 def mobile(task: Task | None = None) -> Space:
@@ -37,37 +35,21 @@ def mobile(task: Task | None = None) -> Space:
     Raises:
         SpaceError: the task is not one of images.
     """
-    task = task or ImageTask()
-    if not isinstance(task, ImageTask):
-        raise SpaceError("space 'mobile' is for images; for text use --space language")
-    resolutions = tuple(r for r in RESOLUTIONS_PX if r <= task.resolution_px) or RESOLUTIONS_PX[:1]
-    stages = range(1, len(_STAGE_CHANNELS) + 1)
+    task = image_task(task, "mobile")
     return Space(
         name="mobile",
         task=task,
         choices=(
-            Choice("resolution", resolutions),
+            Choice("resolution", resolutions(task)),
             Choice("width", WIDTHS),
-            *(choice for stage in stages for choice in _stage_choices(stage)),
+            *(choice for stage in STAGES for choice in _stage_choices(stage)),
         ),
         places=(
-            _stem(task),
-            *(_block(stage, number) for stage in stages for number in DEPTHS),
-            _head(task),
+            stem(task),
+            *(_block(stage, number) for stage in STAGES for number in DEPTHS),
+            head(task, _STAGE_CHANNELS[-1]),
         ),
     )
-
-
-def strides(resolution_px: int) -> tuple[int, ...]:
-    """Strides of the stem and the five stages: as many halvings as bring the map near 7 pixels."""
-    halvings = round(math.log2(resolution_px / _FINAL_SIDE_PX))
-    halved = _HALVING_ORDER[: max(halvings, 0)]
-    return tuple(2 if site in halved else 1 for site in range(len(_STAGE_CHANNELS) + 1))
-
-
-def scaled_channels(channels: int, width: float) -> int:
-    """`channels * width`, rounded to a multiple of 8, as vector units like it."""
-    return max(8, int(channels * width + 4) // 8 * 8)
 
 
 def _stage_choices(stage: int) -> list[Choice]:
@@ -84,34 +66,18 @@ def _stage_choices(stage: int) -> list[Choice]:
     return choices
 
 
-def _stem(task: ImageTask) -> Place:
-    def make(values: Mapping[str, Value]) -> Block:
-        resolution, width = int(values["resolution"]), float(values["width"])
-        return Stem(
-            in_channels=task.channels,
-            out_channels=scaled_channels(_STEM_CHANNELS, width),
-            side=resolution,
-            stride=strides(resolution)[0],
-        )
-
-    return Place("stem", ("resolution", "width"), make)
-
-
 def _block(stage: int, number: int) -> Place:
     name = f"stage{stage}.block{number}"
-    before = (_STEM_CHANNELS, *_STAGE_CHANNELS)[stage - 1]
-    here = _STAGE_CHANNELS[stage - 1]
 
     def make(values: Mapping[str, Value]) -> Block | None:
         if int(values[f"stage{stage}.depth"]) < number:
             return None
-        resolution, width = int(values["resolution"]), float(values["width"])
-        first = number == 1
+        shape = block_shape(values, stage, number, _STAGE_CHANNELS)
         return InvertedResidual(
-            in_channels=scaled_channels(before if first else here, width),
-            out_channels=scaled_channels(here, width),
-            side=_side_before(resolution, stage if first else stage + 1),
-            stride=strides(resolution)[stage] if first else 1,
+            in_channels=shape.in_channels,
+            out_channels=shape.out_channels,
+            side=shape.side,
+            stride=shape.stride,
             kernel=int(values[f"{name}.kernel"]),
             expansion=int(values[f"{name}.expansion"]),
             squeeze_excite=bool(values[f"{name}.squeeze_excite"]),
@@ -119,23 +85,3 @@ def _block(stage: int, number: int) -> Place:
 
     own = (f"{name}.kernel", f"{name}.expansion", f"{name}.squeeze_excite")
     return Place(name, ("resolution", "width", f"stage{stage}.depth", *own), make)
-
-
-def _head(task: ImageTask) -> Place:
-    def make(values: Mapping[str, Value]) -> Block:
-        width = float(values["width"])
-        return ImageHead(
-            in_channels=scaled_channels(_STAGE_CHANNELS[-1], width),
-            hidden=scaled_channels(_HEAD_CHANNELS, width),
-            classes=task.classes,
-            side=_side_before(int(values["resolution"]), len(_STAGE_CHANNELS) + 1),
-        )
-
-    return Place("head", ("resolution", "width"), make)
-
-
-def _side_before(resolution_px: int, site: int) -> int:
-    side = resolution_px
-    for stride in strides(resolution_px)[:site]:
-        side = side_after(side, stride)
-    return side

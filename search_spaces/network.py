@@ -55,6 +55,4 @@ def _zeros(segment: Segment, name: str, first_input: torch.Tensor) -> torch.Tens
     """An empty past: zeros at the input's batch, symbolic sizes (tokens seen so far) being 0."""
     spec = segment.block.specs()[name]
     sizes = [0 if isinstance(size, str) else size for size in spec.shape[1:]]
-    return torch.zeros(
-        (first_input.shape[0], *sizes), dtype=spec.dtype, device=first_input.device
-    )
+    return torch.zeros((first_input.shape[0], *sizes), dtype=spec.dtype, device=first_input.device)

@@ -50,10 +50,14 @@ class Space:
 
     def __post_init__(self) -> None:
         check_choices(self.choices)
+        names: set[str] = set()
         for place in self.places:
-            strange = set(place.depends_on) - self._by_name.keys()
-            if strange or "/" in place.name:
-                raise SpaceError(f"place {place.name!r} has a bad name or unknown {strange}")
+            strange = [name for name in place.depends_on if name not in self._by_name]
+            if strange:
+                raise SpaceError(f"place {place.name!r} depends on {strange[0]!r}, no such choice")
+            if place.name in names or not place.name or "/" in place.name:
+                raise SpaceError(f"place {place.name!r} needs a name of its own, without a slash")
+            names.add(place.name)
 
     @cached_property
     def _by_name(self) -> dict[str, Choice]:

@@ -103,7 +103,7 @@ class _InvertedResidual(nn.Module):
         self.shortcut = block.stride == 1 and block.in_channels == block.out_channels
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.filter(self.expand(x))  # (B, C * expansion, S / stride, S / stride)
+        y: torch.Tensor = self.filter(self.expand(x))  # (B, C * expansion, S / stride, S / stride)
         if self.reweight is not None:
             y = self.reweight(y)
         y = self.project(y)

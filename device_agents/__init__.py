@@ -1,0 +1,70 @@
+"""Devices and what they measure: reach a board, start the agent there, time a model."""
+
+from device_agents.bootstrap import purge
+from device_agents.doctor import Check, examine
+from device_agents.errors import (
+    BadInventory,
+    ConnectionLost,
+    DeviceError,
+    DeviceSilent,
+    DeviceUnreachable,
+    DeviceUnusable,
+    DiskUnwritable,
+    HostKeyChanged,
+    HostKeyRefused,
+    HostKeyUnknown,
+    JobFailed,
+    LoginRefused,
+    ProtocolError,
+    PythonUnsuitable,
+    RuntimeUnavailable,
+    UnknownDevice,
+)
+from device_agents.host_keys import HostKey
+from device_agents.identity import Identity
+from device_agents.inventory import Device, Inventory
+from device_agents.jobs import Feed, Job, JobKind, Phase
+from device_agents.results import JobResult, NodeTime, PhaseResult
+from device_agents.session import Session, open_session, open_transport
+from device_agents.ssh import fetch_host_key, host_key_verdict, trust
+from device_agents.transport import Transport
+
+__all__ = [
+    "BadInventory",
+    "Check",
+    "ConnectionLost",
+    "Device",
+    "DeviceError",
+    "DeviceSilent",
+    "DeviceUnreachable",
+    "DeviceUnusable",
+    "DiskUnwritable",
+    "Feed",
+    "HostKey",
+    "HostKeyChanged",
+    "HostKeyRefused",
+    "HostKeyUnknown",
+    "Identity",
+    "Inventory",
+    "Job",
+    "JobFailed",
+    "JobKind",
+    "JobResult",
+    "LoginRefused",
+    "NodeTime",
+    "Phase",
+    "PhaseResult",
+    "ProtocolError",
+    "PythonUnsuitable",
+    "RuntimeUnavailable",
+    "Session",
+    "Transport",
+    "UnknownDevice",
+    "examine",
+    "fetch_host_key",
+    "host_key_verdict",
+    "open_session",
+    "open_transport",
+    "purge",
+    "trust",
+]

@@ -1,0 +1,119 @@
+"""Reading what an agent answered: nothing is believed before its type and range are checked."""
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+from device_agents.errors import ProtocolError
+
+MAX_TEXT = 500  # our choice: the longest name or message that we keep
+MAX_DURATION_NS = 24 * 3600 * 10**9  # our choice: no inference takes a day
+MAX_BYTES = 2**50
+
+
+class Answer:
+    """One JSON object of an answer, read field by field.
+
+    Every method raises ProtocolError, naming the device and the field, when the field is absent,
+    of another type or out of range.
+    """
+
+    def __init__(self, value: object, *, device: str, place: str = "the answer") -> None:
+        self._device = device
+        self._place = place
+        if not isinstance(value, dict):
+            self.refuse("", value, "an object")
+        self._fields: dict[str, object] = value
+
+    def integer(self, name: str, *, low: int, high: int) -> int:
+        """A whole number within [low, high]; true and false are none."""
+        return self._integer(name, self._get(name), low, high)
+
+    def optional_integer(self, name: str, *, low: int, high: int) -> int | None:
+        """A whole number within [low, high], or None where the device does not know it."""
+        value = self._get(name)
+        return None if value is None else self._integer(name, value, low, high)
+
+    def integers(
+        self, name: str, *, low: int, high: int, at_least: int, at_most: int
+    ) -> tuple[int, ...]:
+        """Between `at_least` and `at_most` whole numbers, each within [low, high]."""
+        values = self._list(name, at_least, at_most)
+        return tuple(
+            self._integer(f"{name}[{index}]", value, low, high)
+            for index, value in enumerate(values)
+        )
+
+    def text(self, name: str) -> str:
+        """A printable text of at most MAX_TEXT characters; what cannot be printed is replaced."""
+        return self._text(name, self._get(name))
+
+    def optional_text(self, name: str) -> str | None:
+        """A text, or None where the device does not know it."""
+        value = self._get(name)
+        return None if value is None else self._text(name, value)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """At most a hundred texts."""
+        return tuple(self._text(name, value) for value in self._list(name, 0, 100))
+
+    def boolean(self, name: str) -> bool:
+        """True or false."""
+        value = self._get(name)
+        if not isinstance(value, bool):
+            self.refuse(name, value, "true or false")
+        return value
+
+    def choice(self, name: str, options: Iterable[str]) -> str:
+        """One of some words."""
+        value = self._get(name)
+        if not isinstance(value, str) or value not in options:
+            self.refuse(name, value, f"one of {', '.join(options)}")
+        return value
+
+    def child(self, name: str) -> "Answer":
+        """An object within this one."""
+        return Answer(self._get(name), device=self._device, place=self._path(name))
+
+    def children(self, name: str, *, at_most: int) -> list["Answer"]:
+        """A list of at most `at_most` objects."""
+        return [
+            Answer(value, device=self._device, place=self._path(f"{name}[{index}]"))
+            for index, value in enumerate(self._list(name, 0, at_most))
+        ]
+
+    def refuse(self, name: str, value: object, wanted: str) -> NoReturn:
+        """Raise the ProtocolError for one field."""
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        raise ProtocolError(
+            f"{self._device}: {self._path(name)} is {shown}; it must be {wanted}. The answer is "
+            f"not used. Check the device with: nas devices doctor {self._device}",
+            device=self._device,
+        )
+
+    def _path(self, name: str) -> str:
+        return f"{self._place}.{name}" if name else self._place
+
+    def _get(self, name: str) -> object:
+        if name not in self._fields:
+            self.refuse(name, None, "there")
+        return self._fields[name]
+
+    def _integer(self, name: str, value: object, low: int, high: int) -> int:
+        if type(value) is not int or not low <= value <= high:
+            self.refuse(name, value, f"a whole number from {low} to {high}")
+        return value
+
+    def _text(self, name: str, value: object) -> str:
+        if not isinstance(value, str) or len(value) > MAX_TEXT:
+            self.refuse(name, value, f"a text of at most {MAX_TEXT} characters")
+        return "".join(
+            char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in value
+        )
+
+    def _list(self, name: str, at_least: int, at_most: int) -> list[object]:
+        value = self._get(name)
+        if not isinstance(value, list) or not at_least <= len(value) <= at_most:
+            count = type(value).__name__ if not isinstance(value, list) else f"{len(value)} long"
+            self.refuse(name, count, f"a list of {at_least} to {at_most}")
+        return value

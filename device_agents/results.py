@@ -1,0 +1,182 @@
+"""What a device measured, checked before it is believed."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from device_agents.answers import MAX_BYTES, MAX_DURATION_NS, Answer
+from device_agents.jobs import Job
+
+Quality = Literal["good", "noisy", "throttled", "drifted"]
+_QUALITIES: tuple[Quality, ...] = ("good", "noisy", "throttled", "drifted")
+
+_MAX_GROUPS = 10_000
+_MAX_NODES = 100_000
+_MAX_RUNS = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeTime:
+    """One top-level node of the optimised graph and its typical duration in one run.
+
+    The duration is the mean over the fastest quarter of the profiled runs, and includes what runs
+    in the node's own body (of an If or a Loop). The runtime's clock has whole microseconds: half of
+    one is added for what is cut off. Profiling slows small networks down, so the sum is above
+    the latency; scale it.
+    """
+
+    name: str
+    op_type: str
+    provider: str
+    duration_ns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseResult:
+    """The timings of one phase; every `_ns` is nanoseconds of one run.
+
+    Attributes:
+        group_ns: one value a group of `runs_per_group` runs in a row, in the order measured.
+        latency_ns: the median of the groups; low_ns and high_ns are its 95 % interval.
+        p90_ns: like p99_ns, min_ns and mad_ns (median absolute deviation), of the groups.
+        quality: "good"; "noisy" when the interval is wider than 3 % either way; "drifted" when
+            the canaries before and after differ by more than 10 %; "throttled" when the device
+            said so.
+        nodes: in the order of execution; empty unless the job was a profile.
+    """
+
+    name: str
+    group_ns: tuple[int, ...]
+    runs_per_group: int
+    warmup_runs: int
+    first_run_ns: int
+    latency_ns: int
+    low_ns: int
+    high_ns: int
+    p90_ns: int
+    p99_ns: int
+    min_ns: int
+    mad_ns: int
+    quality: Quality
+    nodes: tuple[NodeTime, ...]
+
+    @property
+    def runs(self) -> int:
+        """How many runs were timed."""
+        return len(self.group_ns) * self.runs_per_group
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobResult:
+    """All that one job found out.
+
+    Attributes:
+        phases: one each phase of the job, in its order; empty for a "memory" job.
+        peak_bytes: the peak while the model was loaded and ran once a phase, in the sense of
+            `peak_kind`: "resident_over_empty_session" is resident memory above that of a session
+            with an empty model; with "_since_process_start" the kernel cannot reset its peak.
+        canary_before_ns: None without a canary, as canary_after_ns.
+        cores: those that the job was pinned to.
+    """
+
+    phases: tuple[PhaseResult, ...]
+    load_ns: int
+    peak_bytes: int
+    peak_kind: str
+    provider: str
+    threads: int
+    cores: tuple[int, ...]
+    canary_before_ns: int | None
+    canary_after_ns: int | None
+    model_sha256: str
+    warnings: tuple[str, ...]
+
+    def phase(self, name: str) -> PhaseResult:
+        """The phase of this name.
+
+        Raises:
+            KeyError: the job had no such phase.
+        """
+        for phase in self.phases:
+            if phase.name == name:
+                return phase
+        raise KeyError(name)
+
+
+def read_result(
+    value: object, *, device: str, job: Job, model_sha256: str, provider: str, threads: int
+) -> JobResult:
+    """The result in an agent's answer to `job`.
+
+    Raises:
+        ProtocolError: a field is absent, absurd, or of another job, model or provider.
+    """
+    answer = Answer(value, device=device, place="the result")
+    is_memory = job.kind == "memory"
+    phases = answer.children("phases", at_most=len(job.phases))
+    if len(phases) != (0 if is_memory else len(job.phases)):
+        answer.refuse("phases", len(phases), f"{len(job.phases)} phases")
+    return JobResult(
+        phases=tuple(
+            _read_phase(phase, name=asked.name, is_profile=job.kind == "profile")
+            for phase, asked in zip(phases, job.phases, strict=False)
+        ),
+        load_ns=answer.integer("load_ns", low=1, high=MAX_DURATION_NS),
+        peak_bytes=answer.integer("peak_bytes", low=0, high=MAX_BYTES),
+        peak_kind=answer.text("peak_kind"),
+        provider=answer.choice("provider", [provider]),
+        threads=answer.integer("threads", low=threads, high=threads),
+        cores=answer.integers("cores", low=0, high=4095, at_least=0, at_most=4096),
+        canary_before_ns=answer.optional_integer("canary_before_ns", low=1, high=MAX_DURATION_NS),
+        canary_after_ns=answer.optional_integer("canary_after_ns", low=1, high=MAX_DURATION_NS),
+        model_sha256=answer.choice("model_sha256", [model_sha256]),
+        warnings=answer.texts("warnings"),
+    )
+
+
+def _read_phase(answer: Answer, *, name: str, is_profile: bool) -> PhaseResult:
+    def duration(field: str, low: int = 1, high: int = MAX_DURATION_NS) -> int:
+        return answer.integer(field, low=low, high=high)
+
+    groups = answer.integers(
+        "group_ns", low=1, high=MAX_DURATION_NS, at_least=1, at_most=_MAX_GROUPS
+    )
+    shortest, longest = min(groups), max(groups)
+    low_ns = duration("low_ns", shortest, longest)
+    latency_ns = duration("latency_ns", low_ns, longest)
+    p90_ns = duration("p90_ns", latency_ns, longest)
+    return PhaseResult(
+        name=answer.choice("name", [name]),
+        group_ns=groups,
+        runs_per_group=answer.integer("runs_per_group", low=1, high=_MAX_RUNS),
+        warmup_runs=answer.integer("warmup_runs", low=1, high=_MAX_RUNS),
+        first_run_ns=duration("first_run_ns"),
+        latency_ns=latency_ns,
+        low_ns=low_ns,
+        high_ns=duration("high_ns", latency_ns, longest),
+        p90_ns=p90_ns,
+        p99_ns=duration("p99_ns", p90_ns, longest),
+        min_ns=duration("min_ns", shortest, shortest),
+        mad_ns=duration("mad_ns", 0, longest),
+        quality=_quality(answer),
+        nodes=_read_nodes(answer, is_profile=is_profile),
+    )
+
+
+def _quality(answer: Answer) -> Quality:
+    word = answer.choice("quality", _QUALITIES)
+    return next(quality for quality in _QUALITIES if quality == word)
+
+
+def _read_nodes(answer: Answer, *, is_profile: bool) -> tuple[NodeTime, ...]:
+    nodes = tuple(
+        NodeTime(
+            name=node.text("name"),
+            op_type=node.text("op_type"),
+            provider=node.text("provider"),
+            duration_ns=node.integer("duration_ns", low=1, high=MAX_DURATION_NS),
+        )
+        for node in answer.children("nodes", at_most=_MAX_NODES)
+    )
+    if bool(nodes) != is_profile:
+        answer.refuse("nodes", f"{len(nodes)} nodes", "what the kind of job asks for")
+    return nodes

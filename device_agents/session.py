@@ -1,0 +1,245 @@
+"""A device that is ready to measure: open it once, give it one job after the other."""
+
+import itertools
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from device_agents.agent import BEAT_S, METHOD, PROTOCOL
+from device_agents.answers import Answer
+from device_agents.bootstrap import Environment, prepare
+from device_agents.errors import (
+    DeviceSilent,
+    DiskUnwritable,
+    JobFailed,
+    ProtocolError,
+    RuntimeUnavailable,
+)
+from device_agents.identity import Identity, read_identity
+from device_agents.inventory import Device
+from device_agents.jobs import Job
+from device_agents.local import LocalTransport
+from device_agents.results import JobResult, read_result
+from device_agents.ssh import open_ssh
+from device_agents.transport import Stream, Transport, sha256_of
+
+logger = logging.getLogger(__name__)
+
+SILENCE_LIMIT_S = 6 * BEAT_S  # our choice: five beats lost on the way
+_HELLO_LIMIT_S = 30.0  # our choice: Python starting from a slow card
+_IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
+_SLACK_S = 30.0
+_KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "busy", "disk")
+_MAX_BANNER_LINES = 100  # what a login script may print before the agent speaks
+
+
+class Session:
+    """One agent on one device. One thread at a time; made by `open_session`.
+
+    After DeviceUnusable or ProtocolError the session is of no more use; after JobFailed it is.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        transport: Transport,
+        environment: Environment,
+        stream: Stream,
+        *,
+        canary: Path | None = None,
+    ) -> None:
+        self.device = device
+        self._transport = transport
+        self._folder = environment.folder
+        self._agent = _Agent(stream, device.name)
+        self._canary = canary
+        self._canary_sha256: str | None = None
+        self._identity: Identity | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What the device told about itself when the session was opened."""
+        assert self._identity is not None, "the session was not opened by open_session"
+        return self._identity
+
+    def run(self, job: Job, model: Path) -> JobResult:
+        """Measure one model; it is uploaded first, unless the device has it.
+
+        Raises:
+            JobFailed: this model failed there: timeout, crash, refused, memory or bad_request.
+            DeviceSilent: no sign of life, or other agents kept the device busy.
+            ConnectionLost: the connection or the agent went away.
+            DiskUnwritable: the model did not fit, or the disk is read-only.
+            ProtocolError: the answer is absurd or belongs to something else.
+        """
+        digest = self._upload(model)
+        request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
+        answer = self._ask(request, limit_s=job.limit_s, subject=model.name)
+        return read_result(
+            answer,
+            device=self.device.name,
+            job=job,
+            model_sha256=digest,
+            provider=self.device.provider,
+            threads=self.device.threads,
+        )
+
+    def greet(self) -> None:
+        """Make sure that an agent of ours, of this version, is at the other end.
+
+        Raises:
+            ProtocolError: it is not.
+        """
+        self._agent.greet()
+
+    def introduce(self) -> None:
+        """Learn the device's identity, upload the canary; after `greet`, before the first job."""
+        answer = self._ask({"op": "identify"}, limit_s=_IDENTIFY_LIMIT_S, subject="identify")
+        self._identity = read_identity(answer, device=self.device.name)
+        if self._canary is not None:
+            self._canary_sha256 = self._upload(self._canary)
+
+    def _upload(self, model: Path) -> str:
+        digest = sha256_of(model)
+        self._transport.put(model, f"{self._folder}/models/{digest}.onnx")
+        return digest
+
+    def _ask(self, request: dict[str, object], *, limit_s: float, subject: str) -> object:
+        request |= {
+            "threads": self.device.threads,
+            "provider": self.device.provider,
+            "limit_s": limit_s,
+        }
+        # The agent may wait for others as long as the job may run.
+        answer = self._agent.ask(request, limit_s=2 * limit_s + _SLACK_S)
+        if "error" in answer:
+            raise self._failure(answer["error"], subject)
+        return answer.get("result")
+
+    def _failure(self, error: object, subject: str) -> Exception:
+        answer = Answer(error, device=self.device.name, place="the error")
+        kind, message = answer.choice("kind", _KINDS), answer.text("message")
+        name = self.device.name
+        if kind == "busy":
+            return DeviceSilent(f"{name}: {message}. Try again when they are done", device=name)
+        if kind == "disk":
+            return DiskUnwritable(f"{name}: {message}. Free some space there", device=name)
+        if subject == "identify":
+            return RuntimeUnavailable(
+                f"{name}: the runtime does not work there: {message}\n"
+                f"Check the device with: nas devices doctor {name}",
+                device=name,
+            )
+        return JobFailed(f"{name}: {subject}: {kind}: {message}", device=name, kind=kind)
+
+
+class _Agent:
+    """The agent's protocol: a numbered request, beats, one answer with the same number."""
+
+    def __init__(self, stream: Stream, device_name: str) -> None:
+        self._stream = stream
+        self._device_name = device_name
+        self._numbers = itertools.count(1)
+
+    def greet(self) -> None:
+        """Make sure that an agent of ours is at the other end.
+
+        Raises:
+            ProtocolError: something else answers, or an agent of another version.
+        """
+        number = self._send({"op": "hello"})
+        hello = Answer(self._first_answer(number), device=self._device_name, place="the hello")
+        hello.integer("protocol", low=PROTOCOL, high=PROTOCOL)
+        hello.integer("method", low=METHOD, high=METHOD)
+
+    def ask(self, request: dict[str, object], *, limit_s: float) -> dict[str, object]:
+        """The answer to a request, with a field `result` or `error`.
+
+        Raises:
+            DeviceSilent: no beat for SILENCE_LIMIT_S, or no answer within limit_s.
+        """
+        number = self._send(request)
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            answer = self._parse(self._stream.read_line(limit_s=SILENCE_LIMIT_S))
+            if answer.get("id") != number:
+                raise self._foreign(f"an answer with id {answer.get('id')!r:.40}, not {number}")
+            if "beat" not in answer:
+                return answer
+        raise DeviceSilent(
+            f"{self._device_name}: only signs of life, no answer within {limit_s:g} s. "
+            f"Check the device with: nas devices doctor {self._device_name}",
+            device=self._device_name,
+        )
+
+    def _send(self, request: dict[str, object]) -> int:
+        number = next(self._numbers)
+        self._stream.send_line(json.dumps({**request, "id": number}))
+        return number
+
+    def _first_answer(self, number: int) -> object:
+        for _ in range(_MAX_BANNER_LINES):
+            line = self._stream.read_line(limit_s=_HELLO_LIMIT_S)
+            with suppress(ProtocolError):
+                answer = self._parse(line)
+                if answer.get("id") == number:
+                    return answer.get("result")
+        raise self._foreign(f"{_MAX_BANNER_LINES} lines, none of them a hello")
+
+    def _parse(self, line: str) -> dict[str, object]:
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as exc:
+            raise self._foreign(f"{line[:60]!r}, which is no JSON") from exc
+        if not isinstance(answer, dict):
+            raise self._foreign(f"{line[:60]!r}, which is no object")
+        return answer
+
+    def _foreign(self, what: str) -> ProtocolError:
+        return ProtocolError(
+            f"{self._device_name}: sent {what}; this is no agent of ours. "
+            f"Check the device with: nas devices doctor {self._device_name}",
+            device=self._device_name,
+        )
+
+
+@contextmanager
+def open_session(device: Device, *, canary: Path | None = None) -> Iterator[Session]:
+    """A session on a device: reached, made ready, its agent started, its identity known.
+
+    Args:
+        device: from the inventory; without a host it is this machine.
+        canary: a small model that is timed before and after each job, to tell a device that has
+            become slower from a model that is slower.
+
+    Raises:
+        DeviceUnusable: not reached, not trusted, no Python, no runtime, no disk.
+        ProtocolError: what answers there is no agent of ours.
+    """
+    transport = open_transport(device)
+    try:
+        environment = prepare(transport, device)
+        argv = [*environment.python, environment.agent_path, "serve"]
+        stream = transport.start([*argv, "--folder", environment.folder])
+        try:
+            session = Session(device, transport, environment, stream, canary=canary)
+            session.greet()
+            session.introduce()
+            logger.info("%s: profile %s", device.name, session.identity.profile_id)
+            yield session
+        finally:
+            stream.close()
+    finally:
+        transport.close()
+
+
+def open_transport(device: Device) -> Transport:
+    """The way to a device, open: a pipe for this machine, SSH for all others.
+
+    Raises:
+        DeviceUnusable: it cannot be reached or does not let us in.
+    """
+    return LocalTransport(device.name) if device.host is None else open_ssh(device)

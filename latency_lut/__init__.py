@@ -1,0 +1,51 @@
+"""Latency LUTs: measured networks kept, shared out to segments, and summed to predictions."""
+
+from latency_lut.attribution import Share, attribute
+from latency_lut.campaign import next_carrier
+from latency_lut.canary import CanaryState
+from latency_lut.coverage import Coverage, coverage
+from latency_lut.device_profile import DeviceProfile
+from latency_lut.entry import Entry
+from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
+from latency_lut.lut import Lut
+from latency_lut.memory import MemoryLine
+from latency_lut.prediction import (
+    PhasePrediction,
+    PhasePredictions,
+    Prediction,
+    Predictions,
+    Predictor,
+)
+from latency_lut.records import NetworkRecord, NodeTiming, PhaseTiming, Purpose
+from latency_lut.self_check import CommonError
+from latency_lut.store import Store, open_store
+
+__all__ = [
+    "AttributionError",
+    "BadCodes",
+    "BadRecord",
+    "CanaryState",
+    "CommonError",
+    "Coverage",
+    "DeviceProfile",
+    "Entry",
+    "Lut",
+    "LutError",
+    "MemoryLine",
+    "NetworkRecord",
+    "NodeTiming",
+    "PhasePrediction",
+    "PhasePredictions",
+    "PhaseTiming",
+    "Prediction",
+    "Predictions",
+    "Predictor",
+    "Purpose",
+    "Share",
+    "Store",
+    "StoreError",
+    "attribute",
+    "coverage",
+    "next_carrier",
+    "open_store",
+]

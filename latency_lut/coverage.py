@@ -1,0 +1,28 @@
+"""Which share of a space's segments a LUT knows."""
+
+from dataclasses import dataclass
+
+from latency_lut.block_index import block_index
+from latency_lut.lut import Lut
+from search_spaces import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """Segment keys of a space that have an entry, and those that have none."""
+
+    known: int
+    total: int
+    missing: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Known over total, in [0, 1]."""
+        return self.known / self.total if self.total else 1.0
+
+
+def coverage(space: Space, lut: Lut, precision: str = "fp32") -> Coverage:
+    """How much of `space` the LUT covers; keys in the order of the places they first stand at."""
+    keys = [key for of_block in block_index(space, precision).keys for key in of_block]
+    missing = tuple(key for key in keys if key not in lut.entries)
+    return Coverage(known=len(keys) - len(missing), total=len(keys), missing=missing)

@@ -1,0 +1,148 @@
+"""From a storage URL to an engine, and from a database's errors to ours."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from latency_lut.errors import StoreError
+from latency_lut.migration import upgrade
+
+_BUSY_S = 60  # a transaction of ours takes milliseconds; Optuna's may be many in a row
+_WRITES = "lut_writes"
+_POSTGRESQL = "postgresql+psycopg"
+_SQLITE_REASONS = {
+    "file is not a database": "the file is no SQLite database. Name another file with --storage",
+    "malformed": "the file is damaged. Restore a copy, or name another file with --storage",
+    "locked": f"another process has kept the file locked for {_BUSY_S} s. End it, then try again",
+    "unable to open": "the file cannot be opened. Check the path and its permissions",
+    "readonly": "the file cannot be written. Check its permissions",
+    "disk is full": "the disk is full. Free some space, then try again",
+}
+
+
+class Database:
+    """An engine with one rule: whatever is written together is one transaction.
+
+    Safe for threads and for several processes on the same file.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database throughout."""
+        with self._translated(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is kept as a whole when the block ends, and not at all if it raises.
+
+        On SQLite it takes the file's lock at the start: one that began by reading and found itself
+        overtaken could not wait, only fail.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            writer = connection.execution_options(**{_WRITES: True})
+            with writer.begin():
+                yield writer
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as exc:
+            raise StoreError(f"storage {shown(self._engine.url)}: {_reason(exc)}") from exc
+        except StoreError as exc:
+            text = str(exc)
+            if text.startswith("storage "):
+                raise
+            raise StoreError(f"storage {shown(self._engine.url)}: {text}") from exc
+
+
+@contextlib.contextmanager
+def open_database(url: str) -> Iterator[Database]:
+    """The database at `url`, its LUT tables made or brought up to date.
+
+    A SQLite file that is not there is made, with its folder.
+
+    Raises:
+        StoreError: a bad URL, no driver, unreachable, damaged, foreign, or of a newer version.
+    """
+    engine = _engine(_parsed(url))
+    try:
+        database = Database(engine)
+        with database.writing() as connection:
+            upgrade(connection)
+        yield database
+    finally:
+        engine.dispose()
+
+
+def shown(url: URL) -> str:
+    """The URL without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise StoreError(
+            f"storage {url!r} is no URL; expected for example sqlite:///results/nas.db"
+        ) from exc
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername=_POSTGRESQL)
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"storage {shown(parsed)}: expected a sqlite:/// or postgresql:// URL")
+    return parsed
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except (ModuleNotFoundError, NoSuchModuleError) as exc:
+        raise StoreError(
+            f"storage {shown(url)} needs a driver: pip install 'edge-nas[postgresql]'"
+        ) from exc
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        try:
+            Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise StoreError(f"storage {shown(url)}: {exc.strerror}: {exc.filename}") from exc
+    engine = create_engine(url, connect_args={"timeout": _BUSY_S})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says
+    connection.execute("PRAGMA foreign_keys = ON")
+    # Readers and a writer go on beside each other. Where the switch is refused (another process
+    # is at work, a file system without shared memory) waiting for the lock does as well.
+    with contextlib.suppress(sqlite3.OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _reason(error: DBAPIError) -> str:
+    text = " ".join(str(error.orig).split())
+    for sign, reason in _SQLITE_REASONS.items():
+        if isinstance(error.orig, sqlite3.Error) and sign in text:
+            return reason
+    return f"the database refused: {text[:300]}"

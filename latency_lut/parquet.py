@@ -1,0 +1,172 @@
+"""A LUT as one Parquet file: a row a network, everything nested below it, and a checksum.
+
+The profile, the static costs and the checksum stand in the file's key-value metadata.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from latency_lut.device_profile import DeviceProfile
+from latency_lut.documents import (
+    Document,
+    StoredNetwork,
+    canonical_json,
+    from_document,
+    to_document,
+)
+from latency_lut.errors import BadRecord, StoreError
+from search_spaces import SegmentCost
+
+_FORMAT = b"1"
+_FORMAT_KEY, _PROFILE_KEY = b"edge_nas.lut_format", b"edge_nas.profile"
+_COSTS_KEY, _CHECKSUM_KEY = b"edge_nas.segment_costs", b"edge_nas.sha256"
+
+_NODE = pa.struct([("name", pa.string()), ("op_type", pa.string()), ("duration_ns", pa.int64())])
+_SHARE = pa.struct(
+    [
+        ("place", pa.string()),
+        ("key", pa.string()),
+        ("nodes", pa.int64()),
+        ("node_ns", pa.int64()),
+        ("latency_ns", pa.int64()),
+    ]
+)
+_PHASE = pa.struct(
+    [
+        ("phase", pa.string()),
+        ("latency_ns", pa.int64()),
+        ("low_ns", pa.int64()),
+        ("high_ns", pa.int64()),
+        ("p90_ns", pa.int64()),
+        ("runs", pa.int64()),
+        ("quality", pa.string()),
+        ("group_ns", pa.list_(pa.int64())),
+        ("nodes", pa.list_(_NODE)),
+        ("shares", pa.list_(_SHARE)),
+    ]
+)
+_SCHEMA = pa.schema(
+    [
+        ("profile_id", pa.string()),
+        ("space", pa.string()),
+        ("architecture_json", pa.string()),
+        ("architecture_id", pa.string()),
+        ("precision", pa.string()),
+        ("purpose", pa.string()),
+        ("phases", pa.list_(_PHASE)),
+        ("canary_ns", pa.int64()),
+        ("peak_bytes", pa.int64()),
+        ("static_bytes", pa.int64()),
+        ("created_utc", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """All that one file holds: a profile, its networks, and the costs of their segments."""
+
+    profile: DeviceProfile
+    networks: tuple[StoredNetwork, ...]
+    costs: Mapping[str, SegmentCost]
+
+
+def write_archive(path: Path, archive: Archive) -> None:
+    """Writes the file; a write that fails leaves what was there before.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    documents = [to_document(network) for network in archive.networks]
+    profile = canonical_json({**asdict_profile(archive.profile)})
+    costs = canonical_json({key: asdict(cost) for key, cost in archive.costs.items()})
+    metadata = {
+        _FORMAT_KEY: _FORMAT,
+        _PROFILE_KEY: profile.encode(),
+        _COSTS_KEY: costs.encode(),
+        _CHECKSUM_KEY: _checksum(profile, costs, documents).encode(),
+    }
+    table = pa.Table.from_pylist(documents, schema=_SCHEMA.with_metadata(metadata))
+    partial = path.with_name(path.name + ".partial")
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+    except OSError as exc:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"cannot write {path}: {exc.strerror or exc}") from exc
+
+
+def read_archive(path: Path) -> Archive:
+    """Reads and checks a file of `write_archive`.
+
+    Raises:
+        StoreError: it is missing, no Parquet, not ours, of another version, or changed since.
+    """
+    table = _read_table(path)
+    metadata = table.schema.metadata or {}
+    if _FORMAT_KEY not in metadata:
+        raise StoreError(f"{path} is no LUT: it was not written by nas lut export")
+    if metadata[_FORMAT_KEY] != _FORMAT:
+        found = metadata[_FORMAT_KEY].decode(errors="replace")
+        raise StoreError(f"{path} is a LUT of format {found}; this edge-nas reads {_FORMAT.decode()}")
+    documents: list[Document] = table.to_pylist()
+    try:
+        profile, costs = metadata[_PROFILE_KEY].decode(), metadata[_COSTS_KEY].decode()
+        if _checksum(profile, costs, documents) != metadata[_CHECKSUM_KEY].decode():
+            raise StoreError(f"{path} is damaged: its checksum is wrong. Export it again")
+        return _archive(json.loads(profile), json.loads(costs), documents)
+    except (KeyError, TypeError, ValueError, BadRecord) as exc:
+        raise StoreError(f"{path} is damaged: {exc}. Export it again") from exc
+
+
+def asdict_profile(profile: DeviceProfile) -> Document:
+    """The profile as plain dicts."""
+    return {
+        "id": profile.id,
+        "device_name": profile.device_name,
+        "facts": dict(profile.facts),
+    }
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        table = pq.ParquetFile(path).read()
+    except FileNotFoundError as exc:
+        raise StoreError(f"there is no file {path}") from exc
+    except (OSError, pa.ArrowException) as exc:
+        raise StoreError(f"{path} is no Parquet file or is damaged") from exc
+    metadata = table.schema.metadata or {}
+    if metadata.get(_FORMAT_KEY) == _FORMAT and not table.schema.equals(_SCHEMA):
+        raise StoreError(f"{path} is damaged: its columns are not those of a LUT. Export it again")
+    return table
+
+
+def _archive(
+    profile: Mapping[str, object],
+    costs: Mapping[str, Mapping[str, object]],
+    documents: list[Document],
+) -> Archive:
+    return Archive(
+        DeviceProfile(**profile),  # type: ignore[arg-type]
+        tuple(from_document(document) for document in documents),
+        {key: _cost(fields) for key, fields in costs.items()},
+    )
+
+
+def _cost(fields: Mapping[str, object]) -> SegmentCost:
+    unknown_ops = tuple(fields["unknown_ops"])  # type: ignore[arg-type]
+    return SegmentCost(**{**fields, "unknown_ops": unknown_ops})  # type: ignore[arg-type]
+
+
+def _checksum(profile: str, costs: str, documents: list[Document]) -> str:
+    digest = hashlib.sha256()
+    for text in (profile, costs, *(canonical_json(document) for document in documents)):
+        digest.update(text.encode())
+        digest.update(b"\n")
+    return digest.hexdigest()

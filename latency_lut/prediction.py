@@ -1,0 +1,204 @@
+"""What an architecture costs on a device, by its LUT: one with its reasons, or very many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from latency_lut.block_index import block_index
+from latency_lut.lut import Lut
+from latency_lut.memory import MemoryKind
+from latency_lut.prediction_table import NetworkSums, prediction_table
+from latency_lut.records import GOOD
+from search_spaces import (
+    Architecture,
+    Codes,
+    CostTable,
+    NetworkCost,
+    Segment,
+    SegmentExporter,
+    Space,
+    network_cost,
+)
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasePrediction:
+    """Nanoseconds of one phase; low to high holds 95 % of networks. NaN where keys are missing."""
+
+    name: str
+    latency_ns: float
+    low_ns: float
+    high_ns: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What one architecture costs on the device.
+
+    `params`, `macs` and `weight_bytes` are those of the first phase, `memory_bytes` the largest of
+    all phases. They do not depend on timings and are there even where segment keys are missing.
+    """
+
+    phases: tuple[PhasePrediction, ...]
+    """In the order of `Space.phases`."""
+    memory_bytes: int
+    memory_kind: MemoryKind
+    params: int
+    macs: int
+    weight_bytes: int
+    missing: tuple[str, ...] = ()
+    """Segment keys without an entry."""
+    doubtful: tuple[str, ...] = ()
+    """Segment keys whose entry comes from flagged measurements only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasePredictions:
+    """(n,) each: nanoseconds of one phase, NaN where segment keys are missing."""
+
+    name: str
+    latency_ns: Floats
+    low_ns: Floats
+    high_ns: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What n architectures cost on the device; arrays of shape (n,).
+
+    Bytes, params and macs are NaN for networks with a segment that was in no measured network:
+    `Predictor.predict` works them out for one network, which takes longer.
+    """
+
+    phases: tuple[PhasePredictions, ...]
+    """In the order of `Space.phases`."""
+    memory_bytes: Floats
+    memory_kind: MemoryKind
+    params: Floats
+    macs: Floats
+    weight_bytes: Floats
+    missing: Counts
+    """Segments, counted in every phase, without an entry."""
+    doubtful: Counts
+    """Segments, counted in every phase, whose entry comes from flagged measurements only."""
+
+
+class Predictor:
+    """Predicts the networks of one space by one LUT.
+
+    A network's latency is the sum of its entries. Their errors h_i are taken as independent and
+    added in quadrature to the relative error e that the segments of a network share
+    (`Lut.common_error`): the half width of the interval is sqrt(sum h_i^2 + (e * latency)^2).
+    """
+
+    def __init__(self, space: Space, lut: Lut, precision: str = "fp32") -> None:
+        self.space = space
+        self.lut = lut
+        self.precision = precision
+        self._index = block_index(space, precision)
+        self._table = prediction_table(self._index, lut)
+        self._costs = CostTable(SegmentExporter())
+
+    def predict(self, architecture: Architecture) -> Prediction:
+        """What one network costs.
+
+        Raises:
+            ExportError: a segment that was never measured has no static cost either.
+        """
+        codes = self.space.encode(architecture)[None]
+        sums = self._table.sums(codes)
+        if np.isnan(sums.static_bytes).any() or np.isnan(sums.params).any():
+            sums = self._with_costs(sums, self.space.segments(architecture))
+        many = self._predictions(sums)
+        keys = self._keys(codes) if sums.missing[0] or sums.doubtful[0] else ()
+        entries = self.lut.entries
+        return Prediction(
+            phases=tuple(_first(phase) for phase in many.phases),
+            memory_bytes=round(many.memory_bytes[0]),
+            memory_kind=many.memory_kind,
+            params=int(many.params[0]),
+            macs=int(many.macs[0]),
+            weight_bytes=int(many.weight_bytes[0]),
+            missing=tuple(k for k in keys if k not in entries),
+            doubtful=tuple(k for k in keys if k in entries and entries[k].quality != GOOD),
+        )
+
+    def predict_codes(self, codes: Codes) -> Predictions:
+        """What n networks cost.
+
+        Args:
+            codes: (n, choices), what `Space.encode` gives, stacked.
+
+        Raises:
+            BadCodes: of another shape or range than this space has.
+        """
+        return self._predictions(self._table.sums(self._index.checked(codes)))
+
+    def _predictions(self, sums: NetworkSums) -> Predictions:
+        half_ns = np.sqrt(
+            sums.variance_ns2 + (self.lut.common_error.half_width * sums.latency_ns) ** 2
+        )
+        low_ns = np.maximum(sums.latency_ns - half_ns, 0.0)
+        high_ns = sums.latency_ns + half_ns
+        static_bytes = sums.static_bytes.max(axis=0)
+        line = self.lut.memory
+        return Predictions(
+            phases=tuple(
+                PhasePredictions(
+                    name=phase.name,
+                    latency_ns=sums.latency_ns[f],
+                    low_ns=low_ns[f],
+                    high_ns=high_ns[f],
+                )
+                for f, phase in enumerate(self.space.phases)
+            ),
+            memory_bytes=static_bytes if line is None else line.calibrate(static_bytes),
+            memory_kind="static" if line is None else "calibrated",
+            params=sums.params,
+            macs=sums.macs,
+            weight_bytes=sums.weight_bytes,
+            missing=sums.missing,
+            doubtful=sums.doubtful,
+        )
+
+    def _with_costs(self, sums: NetworkSums, segments: Sequence[Segment]) -> NetworkSums:
+        """The sums of one network with its static costs calculated, not looked up."""
+        costs = [self._static(segments, f) for f in range(len(self.space.phases))]
+        first = costs[0]
+        return NetworkSums(
+            latency_ns=sums.latency_ns,
+            variance_ns2=sums.variance_ns2,
+            static_bytes=np.array([[float(cost.memory_bytes)] for cost in costs]),
+            params=np.array([float(first.params)]),
+            macs=np.array([float(first.macs)]),
+            weight_bytes=np.array([float(first.weight_bytes)]),
+            missing=sums.missing,
+            doubtful=sums.doubtful,
+        )
+
+    def _static(self, segments: Sequence[Segment], f: int) -> NetworkCost:
+        phase = self.space.phases[f]
+        known = self.lut.costs
+        return network_cost(
+            known.get(s.key(phase, self.precision)) or self._costs(s.block, phase)
+            for s in segments
+        )
+
+    def _keys(self, codes: Codes) -> tuple[str, ...]:
+        """Segment keys of one network in every phase, each once, in the order of execution."""
+        ids = self._index.block_ids(codes)[:, 0]
+        return tuple(dict.fromkeys(k for i in ids if i for k in self._index.keys[i - 1]))
+
+
+def _first(many: PhasePredictions) -> PhasePrediction:
+    return PhasePrediction(
+        name=many.name,
+        latency_ns=float(many.latency_ns[0]),
+        low_ns=float(many.low_ns[0]),
+        high_ns=float(many.high_ns[0]),
+    )

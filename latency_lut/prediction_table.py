@@ -1,0 +1,117 @@
+"""The arrays that predictions are summed from: a column of block values for each quantity.
+
+Letters: n architectures, P places, B blocks plus one (row 0: nothing stands there), F phases,
+Q summed quantities.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from latency_lut.block_index import BlockIndex
+from latency_lut.lut import Lut
+from latency_lut.records import GOOD
+from search_spaces import Codes, SegmentCost
+
+Floats = npt.NDArray[np.float64]
+
+_CHUNK = 2048  # architectures; measured: a chunk's arrays stay in the second-level cache
+_DOUBTFUL = 2.0**20  # one sum counts both: doubtful segments in steps of this, missing ones of 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSums:
+    """What n networks add up to; NaN where a segment is not known."""
+
+    latency_ns: Floats
+    """(F, n)"""
+    variance_ns2: Floats
+    """(F, n): sum of squared half widths."""
+    static_bytes: Floats
+    """(F, n)"""
+    params: Floats
+    macs: Floats
+    weight_bytes: Floats
+    missing: npt.NDArray[np.int64]
+    doubtful: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Values of blocks by id, as `BlockIndex` numbers them."""
+
+    index: BlockIndex
+    summed: Floats
+    """(Q, B): for each phase latency, squared half width and bytes that add up; then parameters,
+    MACs and weight bytes of the first phase, and the flags."""
+    peaks: Floats
+    """(F, B): bytes of which a network needs those of its largest segment only."""
+
+    def sums(self, codes: Codes) -> NetworkSums:
+        """Sums of the architectures `codes` (n, choices)."""
+        phases, n = len(self.peaks), len(codes)
+        summed = np.empty((len(self.summed), n))
+        peaks = np.empty((phases, n))
+        for start in range(0, n, _CHUNK):
+            ids = self.index.block_ids(codes[start : start + _CHUNK])  # (P, chunk)
+            here = slice(start, start + ids.shape[1])
+            for values, out in zip(self.summed, summed, strict=True):
+                values.take(ids).sum(axis=0, out=out[here])
+            for values, out in zip(self.peaks, peaks, strict=True):
+                values.take(ids).max(axis=0, out=out[here])
+        by_phase = summed[: 3 * phases].reshape(phases, 3, n)
+        params, macs, weight_bytes, flags = summed[3 * phases :]
+        counts = flags.astype(np.int64)
+        return NetworkSums(
+            latency_ns=by_phase[:, 0],
+            variance_ns2=by_phase[:, 1],
+            static_bytes=by_phase[:, 2] + peaks,
+            params=params,
+            macs=macs,
+            weight_bytes=weight_bytes,
+            missing=counts % int(_DOUBTFUL),
+            doubtful=counts // int(_DOUBTFUL),
+        )
+
+
+def prediction_table(index: BlockIndex, lut: Lut) -> PredictionTable:
+    """The columns of a LUT; blocks without an entry or a cost get NaN."""
+    phases = len(index.space.phases)
+    summed = np.zeros((3 * phases + 4, len(index.blocks) + 1))
+    peaks = np.zeros((phases, len(index.blocks) + 1))
+    for number, keys in enumerate(index.keys, start=1):
+        for f, key in enumerate(keys):
+            cost = lut.costs.get(key)
+            summed[3 * f : 3 * f + 2, number] = _latency(lut, key)
+            summed[3 * f + 2, number] = np.nan if cost is None else _added_bytes(cost)
+            peaks[f, number] = np.nan if cost is None else cost.peak_bytes
+            summed[-1, number] += _flags(lut, key)
+            if f == 0:
+                summed[-4:-1, number] = _sizes(cost)
+    return PredictionTable(index, summed, peaks)
+
+
+def _latency(lut: Lut, key: str) -> tuple[float, float]:
+    entry = lut.entries.get(key)
+    if entry is None:
+        return np.nan, np.nan
+    return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2
+
+
+def _flags(lut: Lut, key: str) -> float:
+    entry = lut.entries.get(key)
+    if entry is None:
+        return 1.0
+    return 0.0 if entry.quality == GOOD else _DOUBTFUL
+
+
+def _sizes(cost: SegmentCost | None) -> tuple[float, float, float]:
+    if cost is None:
+        return np.nan, np.nan, np.nan
+    return cost.params, cost.macs, cost.weight_bytes
+
+
+def _added_bytes(cost: SegmentCost) -> int:
+    """What stays allocated beside the running segment: a run reads old state and writes new."""
+    return cost.weight_bytes + 2 * cost.state_bytes + cost.lasting_bytes

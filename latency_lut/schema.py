@@ -1,0 +1,104 @@
+"""The tables of a LUT; all start with `lut_`, as an Optuna study may live in the same database.
+
+    lut_profiles ──< lut_devices                   a profile, and the devices that had it
+         └──< lut_networks ──< lut_phases          a measured network, and each phase of it
+                                   └──< lut_shares >── lut_segments
+                                                   what each place took; a segment key and its cost
+
+Times are integer nanoseconds, sizes integer bytes. Raw samples and node times are JSON text.
+Migrations make the tables; this module is what the code reads and writes them by.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+
+profiles = Table(
+    "lut_profiles",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("facts", Text, nullable=False),
+)
+
+devices = Table(
+    "lut_devices",
+    metadata,
+    Column("device_name", Text, primary_key=True),
+    Column("profile_id", Text, ForeignKey("lut_profiles.id"), primary_key=True),
+    Column("last_seen", Integer, nullable=False),  # counts up; the largest is the newest
+)
+
+networks = Table(
+    "lut_networks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("profile_id", Text, ForeignKey("lut_profiles.id"), nullable=False),
+    Column("digest", Text, nullable=False),  # of the whole record: an import adds nothing twice
+    Column("space", Text, nullable=False),
+    Column("architecture_id", Text, nullable=False),
+    Column("architecture_json", Text, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("canary_ns", BigInteger),
+    Column("peak_bytes", BigInteger),
+    Column("static_bytes", BigInteger, nullable=False),
+    Column("created_utc", Text, nullable=False),
+    UniqueConstraint("digest", name="lut_networks_digest"),
+    Index("lut_networks_by_profile", "profile_id", "precision"),
+)
+
+phases = Table(
+    "lut_phases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("network_id", Integer, ForeignKey("lut_networks.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("latency_ns", BigInteger, nullable=False),
+    Column("low_ns", BigInteger, nullable=False),
+    Column("high_ns", BigInteger, nullable=False),
+    Column("p90_ns", BigInteger, nullable=False),
+    Column("runs", BigInteger, nullable=False),
+    Column("quality", Text, nullable=False),
+    Column("group_ns", Text, nullable=False),
+    Column("nodes", Text, nullable=False),
+    UniqueConstraint("network_id", "position", name="lut_phases_position"),
+)
+
+segments = Table(
+    "lut_segments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("params", BigInteger, nullable=False),
+    Column("active_params", BigInteger, nullable=False),
+    Column("macs", BigInteger, nullable=False),
+    Column("weight_bytes", BigInteger, nullable=False),
+    Column("peak_bytes", BigInteger, nullable=False),
+    Column("state_bytes", BigInteger, nullable=False),
+    Column("lasting_bytes", BigInteger, nullable=False),
+    Column("unknown_ops", Text, nullable=False),
+    UniqueConstraint("key", name="lut_segments_key"),
+)
+
+shares = Table(
+    "lut_shares",
+    metadata,
+    Column("phase_id", Integer, ForeignKey("lut_phases.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("place", Text, nullable=False),
+    Column("segment_id", Integer, ForeignKey("lut_segments.id"), nullable=False),
+    Column("nodes", Integer),  # these three are null where the network was timed without nodes
+    Column("node_ns", BigInteger),
+    Column("latency_ns", BigInteger),
+)

@@ -1,0 +1,132 @@
+"""Rows that go into the database; each function works inside the caller's transaction."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from latency_lut import schema
+from latency_lut.device_profile import DeviceProfile
+from latency_lut.documents import (
+    PlacedShare,
+    StoredNetwork,
+    canonical_json,
+    digest_of,
+    nodes_json,
+)
+from latency_lut.errors import StoreError
+from latency_lut.records import PhaseTiming
+from search_spaces import SegmentCost
+
+Row = Mapping[str, object]
+
+
+def insert_profile(connection: Connection, profile: DeviceProfile) -> None:
+    """The profile, and its device with this profile as the newest."""
+    facts = canonical_json(dict(profile.facts))
+    _insert_new(connection, schema.profiles, [{"id": profile.id, "facts": facts}])
+    newest = connection.execute(select(func.max(schema.devices.c.last_seen))).scalar() or 0
+    mine = (schema.devices.c.device_name == profile.device_name) & (
+        schema.devices.c.profile_id == profile.id
+    )
+    row = {"device_name": profile.device_name, "profile_id": profile.id, "last_seen": newest + 1}
+    _insert_new(connection, schema.devices, [row])
+    connection.execute(schema.devices.update().where(mine).values(last_seen=newest + 1))
+
+
+def insert_networks(
+    connection: Connection, networks: Iterable[StoredNetwork], costs: Mapping[str, SegmentCost]
+) -> None:
+    """Networks that are not there yet, with phases, shares and segments.
+
+    Raises:
+        StoreError: their profile is not there.
+    """
+    networks = tuple(networks)
+    _check_profiles(connection, {network.record.profile_id for network in networks})
+    ids = _segment_ids(connection, networks, costs)
+    for network in networks:
+        number = _insert_network(connection, network)
+        if number is not None:
+            _insert_phases(connection, number, network, ids)
+
+
+def _check_profiles(connection: Connection, wanted: set[str]) -> None:
+    known = set(connection.execute(select(schema.profiles.c.id)).scalars())
+    if wanted - known:
+        raise StoreError(f"no device profile {min(wanted - known)!r} is in the storage")
+
+
+def _segment_ids(
+    connection: Connection, networks: Sequence[StoredNetwork], costs: Mapping[str, SegmentCost]
+) -> dict[str, int]:
+    keys = sorted({s.key for network in networks for phase in network.shares for s in phase})
+    table = schema.segments
+    _insert_new(connection, table, [_cost_row(key, costs[key]) for key in keys])
+    found = connection.execute(select(table.c.key, table.c.id).where(table.c.key.in_(keys)))
+    return {str(key): int(number) for key, number in found}
+
+
+def _cost_row(key: str, cost: SegmentCost) -> Row:
+    fields = {**asdict(cost), "unknown_ops": json.dumps(cost.unknown_ops)}
+    return {"key": key, **fields}
+
+
+def _insert_network(connection: Connection, network: StoredNetwork) -> int | None:
+    """Its new id; None when the same measurement is there already."""
+    record, digest = network.record, digest_of(network.record)
+    fields = {name: value for name, value in vars(record).items() if name != "phases"}
+    inserted = _insert_new(connection, schema.networks, [{**fields, "digest": digest}])
+    if not inserted:
+        return None
+    own = select(schema.networks.c.id).where(schema.networks.c.digest == digest)
+    return int(connection.execute(own).scalar_one())
+
+
+def _insert_phases(
+    connection: Connection, number: int, network: StoredNetwork, ids: Mapping[str, int]
+) -> None:
+    for position, timing in enumerate(network.record.phases):
+        row = _phase_row(number, position, timing)
+        result = connection.execute(schema.phases.insert().values(row))
+        primary_key = result.inserted_primary_key
+        assert primary_key is not None  # one plain row was inserted
+        shares = network.shares[position]
+        share_rows = [_share_row(primary_key[0], i, s, ids) for i, s in enumerate(shares)]
+        connection.execute(schema.shares.insert(), share_rows)
+
+
+def _phase_row(network_id: int, position: int, timing: PhaseTiming) -> dict[str, object]:
+    return {
+        **vars(timing),
+        "network_id": network_id,
+        "position": position,
+        "group_ns": json.dumps(timing.group_ns, separators=(",", ":")),
+        "nodes": nodes_json(timing.nodes),
+    }
+
+
+def _share_row(
+    phase_id: int, position: int, share: PlacedShare, ids: Mapping[str, int]
+) -> dict[str, object]:
+    return {
+        "phase_id": phase_id,
+        "position": position,
+        "place": share.place,
+        "segment_id": ids[share.key],
+        "nodes": share.nodes,
+        "node_ns": share.node_ns,
+        "latency_ns": share.latency_ns,
+    }
+
+
+def _insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
+    """Inserts the rows that break no uniqueness, and tells how many those were.
+
+    Two processes may be inserting the same segment; asking first would leave a gap between them.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    return sum(connection.execute(statement.values(**row)).rowcount for row in rows)

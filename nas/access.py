@@ -1,0 +1,65 @@
+"""From the names on a command line to devices, LUTs and predictors."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from device_agents import Device, Inventory
+from latency_lut import DeviceProfile, Predictor, Store, open_store
+from nas.errors import BadInput
+from nas.measurement import PRECISION, Rig, open_rig
+from search_spaces import Space
+
+
+def rigs(
+    names: str, inventory: Path, storage: str, space: Space, precision: str = PRECISION
+) -> Iterator[Rig]:
+    """Each of the devices named, separated by commas, ready to measure; one after another.
+
+    Raises:
+        UnknownDevice: the nearest name is told.
+        DeviceUnusable: a device cannot be reached or made ready.
+        StoreError: the storage cannot be used.
+    """
+    check_precision(precision)
+    devices = [Inventory.load(inventory).get(name) for name in names.split(",")]
+    for device in devices:
+        with open_store(storage) as store, open_rig(device, space, store) as rig:
+            yield rig
+
+
+@contextlib.contextmanager
+def open_predictor(
+    device: str, inventory: Path, storage: str, space: Space, precision: str = PRECISION
+) -> Iterator[Predictor]:
+    """Predicts for the device by its newest LUT, without connecting to it.
+
+    Raises:
+        BadInput: nothing was ever measured on this device.
+    """
+    check_precision(precision)
+    known = Inventory.load(inventory).get(device)
+    with open_store(storage) as store:
+        profile = newest_profile(store, known)
+        yield Predictor(space, store.lut(profile.id, precision), precision)
+
+
+def newest_profile(store: Store, device: Device) -> DeviceProfile:
+    """The device's profile that was measured last.
+
+    Raises:
+        BadInput: nothing was ever measured on this device.
+    """
+    profiles = store.profiles(device.name)
+    if not profiles:
+        raise BadInput(
+            f"the storage has no LUT of device {device.name!r}; "
+            f"fill one with: nas profile --space SPACE --device {device.name}"
+        )
+    return profiles[-1]
+
+
+def check_precision(precision: str) -> None:
+    """Raises BadInput for a number format that cannot be measured yet."""
+    if precision != PRECISION:
+        raise BadInput(f"precision {precision!r} is not supported; there is: {PRECISION}")

@@ -1,0 +1,5 @@
+"""The command line `nas`."""
+
+from nas.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,146 @@
+"""`nas devices`: the inventory, and whether a device is fit."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from device_agents import (
+    Device,
+    DeviceUnusable,
+    Inventory,
+    examine,
+    fetch_host_key,
+    open_transport,
+)
+from device_agents import purge as purge_folder
+from device_agents import trust as trust_key
+from nas.cli.options import DEFAULT_DEVICES, Devices, Json
+from nas.cli.output import print_json, print_table, say, show
+from nas.errors import BadInput
+
+app = typer.Typer(help="Devices: add, list, remove, doctor, trust.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the device.")]
+
+
+@app.command()
+def add(
+    name: Name,
+    host: Annotated[str, typer.Option("--host", help="Host name, address or ~/.ssh/config alias.")],
+    port: Annotated[int | None, typer.Option("--port")] = None,
+    user: Annotated[str | None, typer.Option("--user")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Private key file.")] = None,
+    known_hosts: Annotated[
+        Path | None, typer.Option("--known-hosts", help="Instead of ~/.ssh/known_hosts.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", help="Threads of a network.")] = 1,
+    provider: Annotated[
+        str, typer.Option("--provider", help="ONNX Runtime execution provider.")
+    ] = "CPUExecutionProvider",
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
+    """Add a device to the inventory, or change one of that name."""
+    device = Device(
+        name=name,
+        host=host,
+        port=port,
+        user=user,
+        key_file=str(key) if key else None,
+        known_hosts_file=str(known_hosts) if known_hosts else None,
+        threads=threads,
+        provider=provider,
+    )
+    Inventory.load(devices).with_device(device).save(devices)
+    if json:
+        print_json({"added": name})
+    else:
+        show(f"added {name}; next: nas devices doctor {name}")
+
+
+@app.command("list")
+def list_devices(devices: Devices = DEFAULT_DEVICES, json: Json = False) -> None:
+    """List the devices of the inventory."""
+    rows = [
+        {
+            "name": d.name,
+            "host": d.host,
+            "port": d.port,
+            "user": d.user,
+            "threads": d.threads,
+            "provider": d.provider,
+        }
+        for d in Inventory.load(devices)
+    ]
+    if json:
+        print_json(rows)
+    else:
+        print_table("devices", list(rows[0]), [list(row.values()) for row in rows])
+
+
+@app.command()
+def remove(
+    name: Name,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also delete the agent's folder on the device.")
+    ] = False,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
+    """Remove a device from the inventory."""
+    inventory = Inventory.load(devices)
+    device = inventory.get(name)
+    if purge:
+        transport = open_transport(device)
+        purge_folder(transport, device)
+        transport.close()
+    if name != "local":
+        inventory.without(name).save(devices)
+    elif not purge:
+        raise BadInput("local always exists; --purge deletes its agent's folder")
+    if json:
+        print_json({"removed": name, "purged": purge})
+    else:
+        show(f"removed {name}" + (", its folder there deleted" if purge else ""))
+
+
+@app.command()
+def doctor(name: Name, devices: Devices = DEFAULT_DEVICES, json: Json = False) -> None:
+    """Check a device step by step; exit code 4 if it cannot be used."""
+    checks = examine(Inventory.load(devices).get(name))
+    rows = [(c.name, _verdict(c.ok), c.detail, c.cure or "") for c in checks]
+    if json:
+        fields = ("check", "ok", "detail", "cure")
+        print_json([dict(zip(fields, (c.name, c.ok, c.detail, c.cure), strict=True)) for c in checks])
+    else:
+        print_table(f"doctor: {name}", ("check", "", "found", "cure"), rows)
+    failed = [c for c in checks if c.ok is False]
+    if failed:
+        raise DeviceUnusable(
+            f"{name} is not fit: {failed[0].name}: {failed[0].detail}", device=name
+        )
+
+
+@app.command()
+def trust(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
+    """Show the fingerprint of a device's host key and, if you agree, remember the key."""
+    device = Inventory.load(devices).get(name)
+    key = fetch_host_key(device)
+    say(f"{name} shows the host key {key.fingerprint}")
+    if not yes and not typer.confirm("Is this the device's own fingerprint?", err=True):
+        raise BadInput(f"{name} is not trusted; nothing was changed")
+    trust_key(device, key)
+    if json:
+        print_json({"trusted": name, "fingerprint": key.fingerprint})
+    else:
+        show(f"trusted {name}; next: nas devices doctor {name}")
+
+
+def _verdict(ok: bool | None) -> str:
+    return {True: "ok", False: "FAILED", None: "unknown"}[ok]

@@ -1,0 +1,45 @@
+"""Options that several commands share, each defined once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else there.")]
+Storage = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar="NAS_STORAGE",
+        help="Database of studies and LUTs: sqlite:///FILE or postgresql://…",
+    ),
+]
+DEFAULT_STORAGE = "sqlite:///results/nas.db"
+Devices = Annotated[Path, typer.Option("--devices", help="Inventory of devices.")]
+DEFAULT_DEVICES = Path("devices.toml")
+SpaceRef = Annotated[
+    str,
+    typer.Option("--space", help="mobile, language, hybrid, or path/to/file.py:name."),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="CHOICE=VALUE[,VALUE…]",
+        help="Search only this part of the space; may be given several times.",
+    ),
+]
+DataRef = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Take input shape and classes from this data set instead of the space's own: digits, "
+        "mnist5k, idx:DIR, images:DIR, npz:FILE, text:FILE, kjv.",
+    ),
+]
+DeviceName = Annotated[str, typer.Option("--device", help="Name in the inventory, or local.")]
+Precision = Annotated[str, typer.Option("--precision", help="Number format of the networks: fp32.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Answer the good lines although some are malformed.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]

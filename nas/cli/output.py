@@ -1,0 +1,93 @@
+"""What a person or a script sees: JSON on stdout, tables on stdout, progress on stderr."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+_STDERR = Console(stderr=True)
+
+Report = Callable[[float, float | None, str], None]
+"""Share done in [0, 1], seconds left (None: estimated from the share), and a few words."""
+
+
+def print_json(document: object) -> None:
+    """One JSON document on a line of stdout; NaN and infinity become null."""
+    sys.stdout.write(json.dumps(_finite(document), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout; numbers to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, column in enumerate(columns):
+        numeric = all(isinstance(row[i], int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    Console().print(table)
+
+
+def say(text: str) -> None:
+    """A line for a person, on stderr."""
+    _STDERR.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def show(text: str) -> None:
+    """A line of a command's result, on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+@contextlib.contextmanager
+def progress_bar(what: str) -> Iterator[Report]:
+    """A progress bar on stderr with the time gone and an estimate of what is left."""
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[words]}"),
+    )
+    with Progress(*columns, console=_STDERR) as progress:
+        task = progress.add_task(what, total=1.0, words="", left="")
+        start = time.monotonic()
+
+        def report(share: float, left_s: float | None, words: str) -> None:
+            if left_s is None and share > 0:
+                left_s = (time.monotonic() - start) * (1 - share) / share
+            progress.update(task, completed=share, words=words, left=time_left(left_s))
+
+        yield report
+
+
+def time_left(seconds: float | None) -> str:
+    """For example "about 2 min 10 s left"; "" for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"about {minutes} min {rest} s left" if minutes else f"about {rest} s left"
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

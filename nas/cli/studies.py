@@ -1,0 +1,227 @@
+"""`nas search` and what one does with a study: front, verify, report, dashboard, export."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nas.cli.options import (
+    DEFAULT_DEVICES,
+    DEFAULT_STORAGE,
+    DataRef,
+    DeviceName,
+    Devices,
+    Json,
+    Only,
+    Precision,
+    Seed,
+    SpaceRef,
+    Storage,
+)
+from nas.cli.output import print_json, print_table, progress_bar, say, show
+from nas.errors import BadInput
+
+if TYPE_CHECKING:
+    from nas.front import Front
+
+Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
+SAMPLERS = "nsga2, tpe, gp or random"
+
+
+def search(
+    space: SpaceRef,
+    device: DeviceName,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            help="digits, mnist5k, idx:DIR, images:DIR, npz:FILE, text:FILE or kjv.",
+        ),
+    ],
+    study: Annotated[str, typer.Option("--study", help="Name; an existing study goes on.")],
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="Networks that the study is to hold in the end.")
+    ] = 60,
+    sampler: Annotated[str, typer.Option("--sampler", help=f"{SAMPLERS}.")] = "nsga2",
+    seed: Seed = 0,
+    max_latency_ms: Annotated[
+        float | None, typer.Option("--max-latency-ms", min=0, help="Budget.")
+    ] = None,
+    max_memory_mib: Annotated[
+        float | None, typer.Option("--max-memory-mib", min=0, help="Budget.")
+    ] = None,
+    precision: Precision = "fp32",
+    only: Only = None,
+    train_minutes: Annotated[
+        float | None, typer.Option("--train-minutes", help="At most, for the supernet.")
+    ] = None,
+    profile_minutes: Annotated[
+        float | None, typer.Option("--profile-minutes", help="At most, for what the LUT lacks.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
+    """Search a space for the front on a device; a second call goes on where the first stopped."""
+    from nas.launch import SearchRequest, Surroundings, run_search
+
+    request = SearchRequest(
+        space=space,
+        data=data,
+        device=device,
+        study=study,
+        only=tuple(only or ()),
+        trials=trials,
+        sampler=sampler,
+        seed=seed,
+        precision=precision,
+        max_latency_ms=max_latency_ms,
+        max_memory_mib=max_memory_mib,
+        train_minutes=train_minutes,
+        profile_minutes=profile_minutes,
+    )
+    around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
+    try:
+        found = run_search(request, around)
+    except KeyboardInterrupt:
+        say(f"stopped; study {study!r} keeps what was evaluated, the same command goes on")
+        raise typer.Exit(1) from None
+    _print_front(study, found, json)
+    say(f"next: nas verify {study}   measures this front on {device}")
+
+
+def front(
+    study: Study,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Also write it as CSV.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+) -> None:
+    """Print the front of a study: measured where it was measured, predicted elsewhere."""
+    from nas.launch import open_study
+    from nas.reporting import study_report, write_csv
+
+    opened = open_study(study, storage)
+    if csv:
+        write_csv(study_report(opened, storage), csv)
+    _print_front(study, opened.front(), json)
+
+
+def verify(
+    study: Study,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Instead of the study's own device.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
+    """Measure every network of a front on the device; drop what breaks the budget."""
+    from nas.launch import Surroundings, open_study, verify_study
+
+    opened = open_study(study, storage)
+    around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
+    name = device or opened.settings.device
+    if name != opened.settings.device:
+        raise BadInput(
+            f"study {study!r} is for device {opened.settings.device!r}; its networks can be timed "
+            f"on {name!r} with: nas front {study} --json | nas measure --device {name} -"
+        )
+    outcome = verify_study(opened, around.device(name), around)
+    for architecture_id, message in outcome.failures.items():
+        say(f"{architecture_id} could not be measured: {message}")
+    for dropped in outcome.front.dropped:
+        say(f"dropped {dropped.row.architecture.id}: {dropped.reason}")
+    _print_front(study, outcome.front, json)
+
+
+def report(
+    study: Study,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder to write.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+) -> None:
+    """Write front.csv, front.png and report.html, and attach the front to the dashboard."""
+    from nas.launch import open_study
+    from nas.reporting import write_study_report
+
+    files = write_study_report(open_study(study, storage), storage, output)
+    if json:
+        print_json({name: str(path) for name, path in files.items()})
+    else:
+        for path in files.values():
+            show(str(path))
+
+
+def dashboard(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8080,
+    host: Annotated[
+        str, typer.Option("--host", help="0.0.0.0 opens it to everybody on the network.")
+    ] = "127.0.0.1",
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Serve Optuna's dashboard on the storage, read-only, until Ctrl-C."""
+    from nas.dashboard import serve
+
+    say(f"dashboard of {storage}: http://{host}:{port}/   (Ctrl-C ends it)")
+    serve(storage, port=port, host=host)
+
+
+def export(
+    space: SpaceRef,
+    arch: Annotated[Path, typer.Option("--arch", help="File with one architecture (JSON).")],
+    output: Annotated[Path, typer.Option("--output", help="ONNX file to write.")],
+    study: Annotated[
+        str | None, typer.Option("--study", help="Take the weights of this study's supernet.")
+    ] = None,
+    precision: Precision = "fp32",
+    only: Only = None,
+    data: DataRef = None,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+) -> None:
+    """Write an architecture as ONNX with its inherited weights, checked against PyTorch."""
+    from nas.access import check_precision
+    from nas.architecture_lines import read_architecture
+    from nas.exporting import export_architecture
+    from nas.launch import open_study
+    from nas.workspace import open_space
+
+    check_precision(precision)
+    if study is None:
+        found, modules = open_space(space, only=only or (), data=data), None
+        architecture = read_architecture(arch, found)
+        say("no --study given: the weights are random, good for timing only")
+    else:
+        opened = open_study(study, storage)
+        found = opened.workspace.space
+        architecture = read_architecture(arch, found)
+        modules = opened.estimator().modules(architecture)
+    exported = export_architecture(found, architecture, output, modules)
+    document = {
+        "id": architecture.id,
+        "file": str(exported.path),
+        "size_bytes": exported.size_bytes,
+        "weights": f"study {study}" if study else "random",
+        "largest_difference": exported.largest_difference,
+    }
+    if json:
+        print_json(document)
+    else:
+        show(
+            f"wrote {exported.path} ({exported.size_bytes} bytes, weights: {document['weights']}, "
+            f"within {exported.largest_difference:.1e} of PyTorch)"
+        )
+
+
+def _print_front(study: str, found: "Front", json: bool) -> None:
+    from nas.front_table import front_cells, front_documents, require_feasible
+
+    cells = front_cells(found)
+    if json:
+        print_json(front_documents(found))
+    elif cells:
+        print_table(f"front of {study}", list(cells[0]), [list(row.values()) for row in cells])
+    require_feasible(study, found)
+
+
+COMMANDS = (search, front, verify, report, dashboard, export)

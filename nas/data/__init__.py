@@ -1,0 +1,6 @@
+"""Real data sets, by reference: `mnist5k`, `idx:DIR`, `images:DIR`, `text:FILE` and others."""
+
+from nas.data.dataset import Data, ImageData, TextData, split_images, split_text
+from nas.data.reference import load_data
+
+__all__ = ["Data", "ImageData", "TextData", "load_data", "split_images", "split_text"]

@@ -1,0 +1,67 @@
+"""The demo: from nothing to a verified front on this machine, within minutes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.exporting import Exported, export_architecture
+from nas.front import Front
+from nas.launch import (
+    SearchRequest,
+    Surroundings,
+    open_study,
+    run_search,
+    verify_study,
+)
+from nas.report import ReportFiles
+from nas.reporting import write_study_report
+
+STUDY = "demo"
+# A part of `mobile` that two cores profile, train and search within eight minutes.
+ONLY = (
+    "resolution=28",
+    "width=0.5,0.75",
+    "stage*.depth=1,2",
+    "stage*.kernel=3,5",
+    "stage*.expansion=3,6",
+)
+TRIALS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOutcome:
+    """What the demo leaves behind."""
+
+    front: Front
+    report: ReportFiles
+    exported: Exported
+
+
+def run_demo(folder: Path, around: Surroundings) -> DemoOutcome:
+    """Profiles, trains, searches, verifies, reports and exports the most accurate network.
+
+    A second call goes on where the first stopped.
+
+    Raises:
+        NasError, DeviceError: see `nas.launch`.
+    """
+    request = SearchRequest(
+        space="mobile",
+        data="mnist5k",
+        device="local",
+        study=STUDY,
+        only=ONLY,
+        trials=TRIALS,
+        sampler="nsga2",
+    )
+    run_search(request, around)
+    opened = open_study(STUDY, around.storage)
+    front = verify_study(opened, around.device("local"), around).front
+    best = max(front.rows, key=lambda row: row.quality).architecture
+    exported = export_architecture(
+        opened.workspace.space,
+        best,
+        folder / "most_accurate.onnx",
+        opened.estimator().modules(best),
+    )
+    report = write_study_report(opened, around.storage, folder)
+    return DemoOutcome(front=front, report=report, exported=exported)

@@ -1,0 +1,74 @@
+"""The front as rows for a table or JSON, and the verdict when nothing meets the budgets."""
+
+from collections.abc import Mapping
+
+from nas.errors import NothingMeetsBudget
+from nas.front import Front
+from nas.front_row import FrontRow
+
+
+def front_documents(front: Front) -> list[dict[str, object]]:
+    """The contract's fields, a mapping a network, fastest first."""
+    return [_document(row) for row in front.rows]
+
+
+def front_cells(front: Front) -> list[dict[str, object]]:
+    """What fits on a screen, a mapping a network, fastest first."""
+    return [_cells(row) for row in front.rows]
+
+
+def require_feasible(study: str, front: Front) -> None:
+    """Raises `NothingMeetsBudget`, showing the least violating network, when there is no front."""
+    if front.rows:
+        return
+    nearest = front.least_violating
+    if nearest is None:
+        raise NothingMeetsBudget(f"study {study!r} has evaluated no network yet")
+    raise NothingMeetsBudget(
+        f"none of {len(front.evaluated)} networks of study {study!r} meets the budget. Nearest: "
+        f"{nearest.architecture.id}, up to {nearest.shown_high_ms:.4g} ms, "
+        f"{nearest.shown_memory_mib:.4g} MiB, {nearest.quality_name} {nearest.quality:.4f}\n"
+        f"{nearest.architecture.to_json()}"
+    )
+
+
+def _document(row: FrontRow) -> dict[str, object]:
+    return {
+        "trial": row.trial,
+        "arch": {"id": row.architecture.id, **_choices(row)},
+        row.quality_name: row.quality,
+        "standard_error": row.standard_error,
+        "latency_ms": row.latency_ms,
+        "low_ms": row.low_ms,
+        "high_ms": row.high_ms,
+        "memory_mib": row.memory_mib,
+        "prefill_ms": row.prefill_ms,
+        "params": row.params,
+        "macs": row.macs,
+        "verified": row.verified,
+        "measured_ms": row.measured_ms,
+        "measured_low_ms": row.measured_low_ms,
+        "measured_high_ms": row.measured_high_ms,
+        "measured_memory_mib": row.measured_memory_mib,
+    }
+
+
+def _choices(row: FrontRow) -> Mapping[str, object]:
+    architecture = row.architecture
+    return {"space": architecture.space, "choices": dict(architecture.choices)}
+
+
+def _cells(row: FrontRow) -> dict[str, object]:
+    cells = {
+        "trial": row.trial,
+        "arch": row.architecture.id,
+        row.quality_name: row.quality,
+        "predicted ms": row.latency_ms,
+        "low": row.low_ms,
+        "high": row.high_ms,
+        "measured ms": row.measured_ms,
+        "memory MiB": row.shown_memory_mib,
+        "params": row.params,
+        "verified": row.verified,
+    }
+    return cells | ({} if row.prefill_ms is None else {"prefill ms": row.prefill_ms})

@@ -1,0 +1,201 @@
+"""Where LUT and devices meet: networks go to a device, what it measured goes to the store."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from device_agents import Device, Feed, Job, JobKind, JobResult, PhaseResult, Session, open_session
+from device_agents import Phase as JobPhase
+from latency_lut import (
+    DeviceProfile,
+    NetworkRecord,
+    NodeTiming,
+    PhaseTiming,
+    Store,
+)
+from nas.canary import write_canary
+from search_spaces import (
+    Architecture,
+    CostTable,
+    NetworkCost,
+    Phase,
+    Segment,
+    SegmentExporter,
+    Space,
+    export_network,
+    graph_inputs,
+    segment_key,
+)
+
+_DTYPES = {torch.float32: "float32", torch.int64: "int64"}
+PRECISION = "fp32"
+_SECONDS_PER_PHASE = 1.0  # our choice: a campaign runs hundreds; most need a third of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """A device ready to measure the networks of a space, and the store that keeps the results."""
+
+    device: Device
+    profile: DeviceProfile
+    session: Session
+    store: Store
+    space: Space
+    exporter: SegmentExporter
+    costs: CostTable
+    folder: Path
+    """For model files on their way to the device."""
+
+    def cost(self, architecture: Architecture) -> NetworkCost:
+        """What a network costs without running it, in the phase that takes most memory."""
+        segments = self.space.segments(architecture)
+        costs = (self.costs.network(segments, phase) for phase in self.space.phases)
+        return max(costs, key=lambda cost: cost.memory_bytes)
+
+    def canary_scale(self, record: NetworkRecord) -> float:
+        """Factor that brings a record's timings to the common state of its device profile.
+
+        The canary's usual time over its time around this record; 1 without a canary.
+        """
+        return self.store.lut(self.profile.id, record.precision).canary_scale(record)
+
+    def measure(
+        self,
+        architecture: Architecture,
+        *,
+        purpose: str,
+        nodes: bool = True,
+        modules: Mapping[str, nn.Module] | None = None,
+    ) -> NetworkRecord:
+        """Times a whole network on the device and keeps the result before it returns.
+
+        Args:
+            architecture: of this rig's space.
+            purpose: `carrier`, `measure` or `verify`; all of them teach the LUT when `nodes`.
+            nodes: also take the time of each node, for the LUT.
+            modules: trained modules by place; random weights where not given.
+
+        Raises:
+            DeviceError: the device failed (`JobFailed`: only at this network).
+            ExportError: the network cannot be turned into ONNX.
+        """
+        segments = self.space.segments(architecture)
+        with self._model_file(segments, modules) as model:
+            result = self.session.run(self._job(segments, nodes), model)
+        record = self._record(architecture, purpose, result)
+        costs = {
+            segment_key(s.block, phase, PRECISION): self.costs(s.block, phase)
+            for s in segments
+            for phase in self.space.phases
+        }
+        self.store.add_network(record, segments, costs)
+        return record
+
+    @contextlib.contextmanager
+    def _model_file(
+        self, segments: tuple[Segment, ...], modules: Mapping[str, nn.Module] | None
+    ) -> Iterator[Path]:
+        network = export_network(segments, self.exporter, modules)
+        path = self.folder / "network.onnx"
+        path.write_bytes(network.SerializeToString())
+        yield path
+        path.unlink()
+
+    def _job(self, segments: tuple[Segment, ...], nodes: bool) -> Job:
+        phases = tuple(_job_phase(segments, phase) for phase in self.space.phases)
+        kind: JobKind = "profile" if nodes else "time"
+        return Job(kind=kind, phases=phases, max_seconds_per_phase=_SECONDS_PER_PHASE)
+
+    def _record(
+        self,
+        architecture: Architecture,
+        purpose: str,
+        result: JobResult,
+    ) -> NetworkRecord:
+        return NetworkRecord(
+            profile_id=self.profile.id,
+            space=self.space.name,
+            architecture_id=architecture.id,
+            architecture_json=architecture.to_json(),
+            precision=PRECISION,
+            purpose=purpose,
+            phases=tuple(
+                _timing(phase, measured)
+                for phase, measured in zip(self.space.phases, result.phases, strict=True)
+            ),
+            canary_ns=_canary_ns(result),
+            peak_bytes=result.peak_bytes,
+            static_bytes=self.cost(architecture).memory_bytes,
+            created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+
+@contextlib.contextmanager
+def open_rig(device: Device, space: Space, store: Store) -> Iterator[Rig]:
+    """Connects to the device, makes it ready and records its profile.
+
+    Raises:
+        DeviceUnusable: it cannot be reached or made ready; the text says why and what to do.
+    """
+    with tempfile.TemporaryDirectory(prefix="edge-nas-") as name:
+        folder = Path(name)
+        with open_session(device, canary=write_canary(folder)) as session:
+            profile = DeviceProfile(
+                id=session.identity.profile_id,
+                device_name=device.name,
+                facts=session.identity.as_json(),
+            )
+            store.add_profile(profile)
+            exporter = SegmentExporter()
+            yield Rig(
+                device=device,
+                profile=profile,
+                session=session,
+                store=store,
+                space=space,
+                exporter=exporter,
+                costs=CostTable(exporter),
+                folder=folder,
+            )
+
+
+def _job_phase(segments: tuple[Segment, ...], phase: Phase) -> JobPhase:
+    feeds = []
+    for name, spec in graph_inputs(segments).items():
+        constant = phase.constants.get(name)
+        low, high = (spec.low, spec.high) if constant is None else (constant, constant)
+        feeds.append(
+            Feed(
+                name=name,
+                dtype=_DTYPES[spec.dtype],
+                shape=spec.sizes(phase),
+                low=float(low),
+                high=float(high),
+            )
+        )
+    return JobPhase(name=phase.name, feeds=tuple(feeds))
+
+
+def _timing(phase: Phase, measured: PhaseResult) -> PhaseTiming:
+    return PhaseTiming(
+        phase=phase.key,
+        latency_ns=measured.latency_ns,
+        low_ns=measured.low_ns,
+        high_ns=measured.high_ns,
+        p90_ns=measured.p90_ns,
+        runs=measured.runs,
+        quality=measured.quality,
+        group_ns=measured.group_ns,
+        nodes=tuple(NodeTiming(n.name, n.op_type, n.duration_ns) for n in measured.nodes),
+    )
+
+
+def _canary_ns(result: JobResult) -> int | None:
+    timings = [ns for ns in (result.canary_before_ns, result.canary_after_ns) if ns is not None]
+    return round(sum(timings) / len(timings)) if timings else None

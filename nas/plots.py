@@ -1,0 +1,122 @@
+"""The picture of a front as a PNG file."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from nas.chart_data import FrontChart, Mark, front_chart
+from nas.front_row import Report
+
+# Okabe and Ito's palette, told apart with any colour vision; marks differ in shape as well.
+MEASURED_COLOUR = "#0072B2"
+PREDICTED_COLOUR = "#D55E00"
+_BUDGET_COLOUR = "#333333"
+_CLOUD_COLOUR = "#9AA0A6"
+_TEXT_COLOUR = "#222222"
+_SIZE_INCHES = (8.0, 5.0)
+_DPI = 200
+
+
+def write_front_png(report: Report, path: Path) -> None:
+    """Draws the front into a PNG file of 1600 by 1000 pixels."""
+    draw_front(report).savefig(path, dpi=_DPI)
+
+
+def draw_front(report: Report) -> Figure:
+    """Quality over latency: evaluated networks, the front with error bars, the budget."""
+    chart = front_chart(report)
+    figure = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _frame(axes, chart)
+    _cloud(axes, chart)
+    _front(axes, chart)
+    if chart.budget_ms is not None:
+        axes.axvline(
+            chart.budget_ms,
+            color=_BUDGET_COLOUR,
+            linewidth=1.3,
+            linestyle=(0, (5, 3)),
+            label=f"budget {chart.budget_ms:g} ms",
+        )
+    if not chart.front and not chart.cloud:
+        axes.text(0.5, 0.5, "nothing evaluated yet", transform=axes.transAxes, ha="center")
+    _legend(figure, axes)
+    return figure
+
+
+def _frame(axes: Axes, chart: FrontChart) -> None:
+    axes.set_title(chart.title, loc="left", fontsize=13, fontweight="bold", color=_TEXT_COLOUR)
+    axes.set_xlabel(chart.x_label, fontsize=11, color=_TEXT_COLOUR)
+    axes.set_ylabel(chart.y_label, fontsize=11, color=_TEXT_COLOUR)
+    axes.set_xlim(chart.x.low, chart.x.high)
+    axes.set_ylim(chart.y.low, chart.y.high)
+    axes.grid(color="#E6E8EB", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#8A8F98")
+    axes.tick_params(colors=_TEXT_COLOUR, labelsize=10)
+
+
+def _cloud(axes: Axes, chart: FrontChart) -> None:
+    if not chart.cloud:
+        return
+    outside = f" ({chart.outside} outside)" if chart.outside else ""
+    axes.scatter(
+        [mark.x for mark in chart.cloud],
+        [mark.y for mark in chart.cloud],
+        s=16,
+        color=_CLOUD_COLOUR,
+        alpha=0.45,
+        linewidths=0,
+        label=f"evaluated{outside}",
+        zorder=2,
+    )
+
+
+def _front(axes: Axes, chart: FrontChart) -> None:
+    if not chart.front:
+        return
+    xs, ys = zip(*chart.steps, strict=True)
+    axes.plot(xs, ys, color="#56606B", linewidth=1.4, label="front", zorder=3)
+    predicted = [mark for mark in chart.front if not mark.measured]
+    measured = [mark for mark in chart.front if mark.measured]
+    _marks(axes, predicted, PREDICTED_COLOUR, filled=False, label="predicted")
+    _marks(axes, measured, MEASURED_COLOUR, filled=True, label="measured")
+
+
+def _marks(axes: Axes, marks: list[Mark], colour: str, *, filled: bool, label: str) -> None:
+    if not marks:
+        return
+    axes.errorbar(
+        [mark.x for mark in marks],
+        [mark.y for mark in marks],
+        xerr=[[m.x - m.x_low for m in marks], [m.x_high - m.x for m in marks]],
+        fmt="o" if filled else "D",
+        markersize=7 if filled else 6,
+        markerfacecolor=colour if filled else "white",
+        markeredgecolor="white" if filled else colour,
+        markeredgewidth=0.9 if filled else 1.5,
+        ecolor=colour,
+        elinewidth=1.4,
+        capsize=3,
+        linestyle="none",
+        label=label,
+        zorder=4 if filled else 3.5,
+    )
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """One row below the axes, where nothing can lie under it."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=len(handles),
+            frameon=False,
+            fontsize=10,
+        )

@@ -1,0 +1,56 @@
+"""What `nas predict` and `nas measure` answer for an architecture: one JSON object each."""
+
+from latency_lut import NetworkRecord, Prediction
+from nas.measurement import Rig
+from nas.units import MIB, MS
+from search_spaces import Architecture
+
+
+def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[str, object]:
+    """The contract's fields; latencies are null where segment keys are missing."""
+    first, *others = prediction.phases
+    complete = not prediction.missing
+    return {
+        "id": architecture.id,
+        "latency_ms": first.latency_ns * MS if complete else None,
+        "low_ms": first.low_ns * MS if complete else None,
+        "high_ms": first.high_ns * MS if complete else None,
+        **{f"{p.name}_ms": p.latency_ns * MS if complete else None for p in others},
+        "memory_mib": prediction.memory_bytes * MIB,
+        "memory_kind": prediction.memory_kind,
+        "params": prediction.params,
+        "macs": prediction.macs,
+        "missing": list(prediction.missing),
+    }
+
+
+def measurement_line(
+    architecture: Architecture, rig: Rig, record: NetworkRecord
+) -> dict[str, object]:
+    """The contract's fields.
+
+    `latency_ms` is brought to the device's common state by the canary; `raw_ms` is what the clock
+    said, `canary_scale` the factor between the two.
+    """
+    first, *others = record.phases
+    scale, cost = rig.canary_scale(record), rig.cost(architecture)
+    names = [phase.name for phase in rig.space.phases[1:]]
+    return {
+        "id": architecture.id,
+        "latency_ms": first.latency_ns * scale * MS,
+        "low_ms": first.low_ns * scale * MS,
+        "high_ms": first.high_ns * scale * MS,
+        "p90_ms": first.p90_ns * scale * MS,
+        **{
+            f"{name}_ms": timing.latency_ns * scale * MS
+            for name, timing in zip(names, others, strict=True)
+        },
+        "raw_ms": first.latency_ns * MS,
+        "canary_scale": scale,
+        "memory_mib": None if record.peak_bytes is None else record.peak_bytes * MIB,
+        "memory_kind": "measured",
+        "params": cost.params,
+        "macs": cost.macs,
+        "runs": first.runs,
+        "quality": first.quality,
+    }

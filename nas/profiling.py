@@ -1,0 +1,158 @@
+"""Filling a LUT: carriers planned, run on the device and kept one by one, until all is covered."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from device_agents import JobFailed
+from latency_lut import next_carrier
+from nas.measurement import PRECISION, Rig
+from search_spaces import Block, Space, segment_key
+
+logger = logging.getLogger(__name__)
+
+CONTEXTS_WANTED = 2  # our choice: a second network shows what the first one's context did
+_FAILURES_IN_ROW = 3  # our choice: one network may fail, three in a row are the device's fault
+_DOUBTFUL_FOR_ONE = 2  # our choice: two noisy or failed tries end the wait for a good one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """Where a campaign stands, or how it ended."""
+
+    carriers: int
+    failures: tuple[str, ...]
+    known: int
+    """Segment keys of the space that were seen in at least one network."""
+    total: int
+    done: float
+    """Share of the wanted sightings that were had, in [0, 1]; more even than the coverage."""
+    elapsed_s: float
+    remaining_s: float | None
+    """An estimate; None until there is something to estimate from."""
+    ended: str | None = None
+    """`complete`; `minutes` when time was up; `failures` when the rest failed; None: it runs."""
+
+    @property
+    def coverage(self) -> float:
+        """Share of the space's segment keys that are known."""
+        return self.known / self.total
+
+
+def profile(
+    rig: Rig,
+    *,
+    minutes: float | None = None,
+    contexts_wanted: int = CONTEXTS_WANTED,
+    seed: int = 0,
+    on_progress: Callable[[Campaign], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Campaign:
+    """Runs carriers until every segment key of the space was seen in `contexts_wanted` networks.
+
+    What the store already holds for this device profile counts, so a killed run goes on where it
+    stopped. With `minutes`, it ends when they are over, after the carrier in flight.
+
+    Raises:
+        DeviceError: the device became unusable, or failed at three networks in a row.
+    """
+    ledger = _Ledger(rig, contexts_wanted)
+    rng = np.random.default_rng(seed + sum(ledger.good.values()))  # a continued run plans anew
+    failures: list[str] = []
+    start, carriers, in_row = clock(), 0, 0
+
+    def campaign(ended: str | None = None) -> Campaign:
+        elapsed_s = clock() - start
+        return Campaign(
+            carriers=carriers,
+            failures=tuple(failures),
+            known=ledger.known(),
+            total=len(ledger.keys),
+            done=ledger.share(),
+            elapsed_s=elapsed_s,
+            remaining_s=ledger.remaining_s(elapsed_s, minutes),
+            ended=ended,
+        )
+
+    while minutes is None or clock() - start < minutes * 60:
+        carrier = next_carrier(rig.space, ledger.contexts(), PRECISION, rng, contexts_wanted)
+        if carrier is None:
+            return campaign("complete" if ledger.known() == len(ledger.keys) else "failures")
+        keys = _keys(rig.space, [s.block for s in rig.space.segments(carrier)])
+        try:
+            record = rig.measure(carrier, purpose="carrier")
+            ledger.see(keys, good=all(p.quality == "good" for p in record.phases))
+            in_row = 0
+        except JobFailed as exc:
+            failures.append(str(exc))
+            logger.warning("%s: carrier %s failed: %s", rig.device.name, carrier.id, exc)
+            ledger.see(keys, good=False, measured=False)
+            in_row += 1
+            if in_row == _FAILURES_IN_ROW:
+                raise
+        carriers += 1
+        on_progress(campaign())
+    return campaign("minutes")
+
+
+class _Ledger:
+    """How often each segment key of the space was seen, well or doubtfully."""
+
+    def __init__(self, rig: Rig, contexts_wanted: int) -> None:
+        self.keys = space_keys(rig.space)
+        self.wanted = contexts_wanted
+        self.good: Counter[str] = Counter()
+        self.doubtful: Counter[str] = Counter()
+        self.unmeasured: Counter[str] = Counter()
+        for entry in rig.store.lut(rig.profile.id, PRECISION).entries.values():
+            seen = self.good if entry.quality == "good" else self.doubtful
+            seen[entry.key] = entry.carriers
+        self._share_at_start = self.share()
+
+    def see(self, keys: frozenset[str], *, good: bool, measured: bool = True) -> None:
+        (self.good if good else self.doubtful).update(keys)
+        if not measured:
+            self.unmeasured.update(keys)
+
+    def contexts(self) -> Mapping[str, int]:
+        """Contexts by key, a few doubtful ones counting for one good."""
+        doubtful = {k: n // _DOUBTFUL_FOR_ONE for k, n in self.doubtful.items()}
+        return Counter(self.good) + Counter(doubtful)
+
+    def known(self) -> int:
+        return sum(self.good[k] + self.doubtful[k] > self.unmeasured[k] for k in self.keys)
+
+    def remaining_s(self, elapsed_s: float, minutes: float | None) -> float | None:
+        """By the share of wanted contexts gained so far, at most what `minutes` leaves."""
+        gained = self.share() - self._share_at_start
+        if gained <= 0:
+            return None
+        left_s = elapsed_s * (1 - self.share()) / gained
+        return left_s if minutes is None else max(0.0, min(left_s, minutes * 60 - elapsed_s))
+
+    def _share(self) -> float:
+        contexts = self.contexts()
+        return sum(min(contexts.get(k, 0), self.wanted) for k in self.keys) / (
+            self.wanted * len(self.keys)
+        )
+
+
+def space_keys(space: Space) -> frozenset[str]:
+    """Every segment key that a network of the space may have."""
+    blocks = [b for place in space.places for _, b in space.blocks_at(place) if b is not None]
+    return _keys(space, blocks)
+
+
+def _keys(space: Space, blocks: list[Block]) -> frozenset[str]:
+    return frozenset(
+        segment_key(block, phase, PRECISION) for block in blocks for phase in space.phases
+    )
+
+
+def campaign_words(campaign: Campaign) -> str:
+    """For a progress bar."""
+    return f"{campaign.carriers} carriers, {campaign.known}/{campaign.total} keys"

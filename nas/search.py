@@ -1,0 +1,177 @@
+"""The search: an Optuna study that asks the LUT what a network costs and the supernet how good."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from latency_lut import Prediction
+from nas.accuracy import Quality
+from nas.errors import StudyError
+from nas.study import read_settings
+from nas.units import MIB, MS
+from search_spaces import Architecture, Space
+
+logger = logging.getLogger(__name__)
+
+_FRUITLESS = 300  # our choice: so many proposals in a row without a new network end a search
+
+
+class QualityEstimator(Protocol):
+    """Says how good a network is."""
+
+    def evaluate(self, architecture: Architecture) -> Quality:
+        """Accuracy or bits per byte on held-out data."""
+        ...
+
+
+class CostPredictor(Protocol):
+    """Says what a network costs on the device."""
+
+    def predict(self, architecture: Architecture) -> Prediction:
+        """Latency with its interval, memory and what is missing."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchProgress:
+    """After each trial: networks evaluated of those wanted, and proposals that were none."""
+
+    evaluated: int
+    wanted: int
+    repeated: int
+    incomplete: int
+    """Proposals with a segment that the LUT does not know."""
+
+
+class Search:
+    """Runs trials of one study until it holds the wanted number of evaluated networks."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Space,
+        predictor: CostPredictor,
+        estimator: QualityEstimator,
+        *,
+        on_progress: Callable[[SearchProgress], None] = lambda _: None,
+    ) -> None:
+        self._study = study
+        self._settings = read_settings(study)
+        self._space = space
+        self._predictor = predictor
+        self._estimator = estimator
+        self._on_progress = on_progress
+        self._done: dict[str, FrozenTrial] = {}
+        self._repeated = self._incomplete = self._fruitless = 0
+
+    def run(self, wanted: int) -> None:
+        """Evaluates networks until the study holds `wanted`, counting those of earlier calls.
+
+        A network is evaluated once: a sampler that proposes it again is told the same values. Ends
+        early when the space is exhausted.
+
+        Raises:
+            StudyError: hundreds of proposals in a row have segments that the LUT does not know.
+        """
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if "duplicate_of" not in trial.user_attrs:
+                self._done[trial.user_attrs["id"]] = trial
+        wanted = min(wanted, self._space.count())
+        self._wanted = wanted
+        if len(self._done) >= wanted:
+            return
+        for extreme in (self._space.smallest(), self._space.largest()):
+            if not self._done:
+                self._study.enqueue_trial(self._parameters(extreme), skip_if_exists=True)
+        self._study.optimize(self._objective, callbacks=[self._after_trial])
+
+    def _objective(self, trial: Trial) -> tuple[float, float, float]:
+        parameters = {
+            name: trial.suggest_categorical(name, distribution.choices)
+            for name, distribution in self._space.distributions().items()
+        }
+        architecture = self._space.architecture(parameters)
+        trial.set_user_attr("architecture", architecture.to_json())
+        trial.set_user_attr("id", architecture.id)
+        twin = self._done.get(architecture.id)
+        if twin is not None:
+            return self._repeat(trial, twin)
+        prediction = self._predictor.predict(architecture)
+        if prediction.missing:
+            trial.set_user_attr("missing", list(prediction.missing))
+            raise optuna.TrialPruned
+        return self._evaluate(trial, architecture, prediction)
+
+    def _evaluate(
+        self, trial: Trial, architecture: Architecture, prediction: Prediction
+    ) -> tuple[float, float, float]:
+        quality = self._estimator.evaluate(architecture)
+        first, *others = prediction.phases
+        attributes = {
+            "low_ms": first.low_ns * MS,
+            "high_ms": first.high_ns * MS,
+            "params": prediction.params,
+            "macs": prediction.macs,
+            "standard_error": quality.standard_error,
+            **{f"{phase.name}_ms": phase.latency_ns * MS for phase in others},
+        }
+        for name, value in attributes.items():
+            trial.set_user_attr(name, value)
+        memory_mib = prediction.memory_bytes * MIB
+        self._constrain(trial, first.high_ns * MS, memory_mib)
+        return quality.value, first.latency_ns * MS, memory_mib
+
+    def _constrain(self, trial: Trial, high_ms: float, memory_mib: float) -> None:
+        """Positive where over the budget; relative, so that budgets weigh alike."""
+        if self._settings.max_latency_ms is not None:
+            trial.set_constraint("latency", high_ms / self._settings.max_latency_ms - 1)
+        if self._settings.max_memory_mib is not None:
+            trial.set_constraint("memory", memory_mib / self._settings.max_memory_mib - 1)
+
+    def _repeat(self, trial: Trial, twin: FrozenTrial) -> tuple[float, float, float]:
+        trial.set_user_attr("duplicate_of", twin.number)
+        for name, value in twin.constraints.items():
+            trial.set_constraint(name, value)
+        quality, latency_ms, memory_mib = twin.values
+        return quality, latency_ms, memory_mib
+
+    def _after_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if trial.state == TrialState.PRUNED:
+            self._incomplete += 1
+        elif "duplicate_of" in trial.user_attrs:
+            self._repeated += 1
+        elif trial.state == TrialState.COMPLETE:
+            self._done[trial.user_attrs["id"]] = trial
+            self._fruitless = -1
+        self._fruitless += 1
+        self._on_progress(
+            SearchProgress(
+                evaluated=len(self._done),
+                wanted=self._wanted,
+                repeated=self._repeated,
+                incomplete=self._incomplete,
+            )
+        )
+        if len(self._done) >= self._wanted:
+            study.stop()
+        elif self._fruitless >= _FRUITLESS:
+            self._give_up(study, trial)
+
+    def _give_up(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if trial.state == TrialState.PRUNED:
+            raise StudyError(
+                f"{_FRUITLESS} proposals in a row have segments that the LUT does not know, "
+                f"the last one {trial.user_attrs['missing'][0]}. "
+                f"Fill it with: nas profile --space {self._settings.space} "
+                f"--device {self._settings.device}"
+            )
+        logger.warning("the sampler proposes nothing new any more; the search ends here")
+        study.stop()
+
+    def _parameters(self, architecture: Architecture) -> dict[str, object]:
+        """Every choice of the space: those without effect at their first value."""
+        return {c.name: architecture.choices.get(c.name, c.values[0]) for c in self._space.choices}

@@ -1,0 +1,328 @@
+"""Trains a supernet by sampling: the sandwich rule with in-place distillation.
+
+Each step runs the largest network on the labels, then the smallest and a few random ones on what
+the largest answered (Universally Slimmable Networks, arXiv 1903.05134; BigNAS, arXiv 2003.11142).
+All gradients meet in the shared weights before they move.
+
+Everything random in a step follows from the plan's seed and the number of the step, so a training
+that was killed goes on as if it had not been.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from nas.batches import Batch, Feed, shifted, training_batch
+from nas.checkpoint import (
+    Moments,
+    TrainingState,
+    check_origin,
+    read_checkpoint,
+    restore_weights,
+    space_label,
+    write_checkpoint,
+)
+from nas.compute import cpu_threads, mixed_precision, seeded
+from nas.data import Data, ImageData
+from nas.errors import BadInput, CheckpointError, TrainingDiverged
+from nas.supernet import Supernet
+from search_spaces import Architecture
+
+logger = logging.getLogger(__name__)
+
+_SAVE_EVERY_S = 20.0  # our choice: what a killed training loses at most
+_WARM_UP_SHARE = 0.1  # our choice
+_FINAL_LR_SHARE = 0.01  # our choice
+_ROUTER_NOISE_SHARE = 0.2  # our choice: experts are then known well enough to be told apart
+_CLIP_NORM = 5.0  # our choice: the sum over a sandwich of gradients
+_IMAGE_EPOCHS, _IMAGE_BATCH, _IMAGE_LR = 20, 32, 4e-3
+_TEXT_STEPS, _TEXT_BATCH, _TEXT_LR = 2000, 16, 2e-3
+_MOST_IMAGE_STEPS = 20_000  # our choice
+_SHIFT_SHARE = 1 / 14  # our choice: 2 pixels of 28
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """How long and how a supernet is trained.
+
+    With `max_minutes`, training ends then at the latest and the learning rate falls in time for
+    it. What comes out then depends on the speed of the machine.
+    """
+
+    steps: int
+    batch: int
+    lr: float
+    weight_decay: float = 0.02
+    random_networks: int = 1
+    largest_every: int = 1
+    teacher_share: float = 0.5
+    shift_px: int = 0
+    max_minutes: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2 or not self.lr > 0 or self.random_networks < 0:
+            raise BadInput("a training needs steps >= 1, batch >= 2, lr > 0, random_networks >= 0.")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise BadInput(f"a training of {self.max_minutes:g} minutes; it must be above 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgress:
+    """After a step: `loss` of the largest network on the labels, in nats."""
+
+    step: int
+    steps: int
+    """Of the plan; a limit of minutes may end it before."""
+    done: float
+    """Share of the training that is over, 1 after the last step."""
+    loss: float
+    elapsed_s: float
+    left_s: float
+    """Estimate of what is left; 0 after the last step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """How the training went: the plan is the checkpoint's if it was begun earlier."""
+
+    plan: TrainingPlan
+    steps: int
+    elapsed_s: float
+    resumed_at: int
+
+
+def default_plan(data: Data, *, max_minutes: float | None = None, seed: int = 0) -> TrainingPlan:
+    """Settings that served well on the data sets that come with the project."""
+    if not isinstance(data, ImageData):
+        return TrainingPlan(
+            steps=_TEXT_STEPS,
+            batch=_TEXT_BATCH,
+            lr=_TEXT_LR,
+            random_networks=2,
+            max_minutes=max_minutes,
+            seed=seed,
+        )
+    steps = _IMAGE_EPOCHS * len(data.train_y) // _IMAGE_BATCH
+    return TrainingPlan(
+        steps=min(max(steps, 1), _MOST_IMAGE_STEPS),
+        batch=_IMAGE_BATCH,
+        lr=_IMAGE_LR,
+        shift_px=round(data.task.resolution_px * _SHIFT_SHARE),
+        max_minutes=max_minutes,
+        seed=seed,
+    )
+
+
+def train(
+    supernet: Supernet,
+    data: Data,
+    plan: TrainingPlan,
+    *,
+    checkpoint: Path | None = None,
+    threads: int | None = None,
+    on_step: Callable[[TrainingProgress], None] = lambda _: None,
+    clock: Callable[[], float] = time.monotonic,
+    save_every_s: float = _SAVE_EVERY_S,
+) -> TrainingResult:
+    """Trains the supernet's weights in place, from its checkpoint on if there is one.
+
+    A training that was begun goes on by the plan that it began with; one that was finished ends
+    at once.
+
+    Args:
+        supernet: gets the trained weights.
+        data: goes with the supernet's space.
+        plan: for a training that begins here.
+        checkpoint: file that is read at the start, and written every `save_every_s` and at the
+            end.
+        threads: of the CPU; None for PyTorch's own number.
+        on_step: called after each step.
+        clock: seconds, monotonic.
+        save_every_s: 0 for after each step.
+
+    Raises:
+        CheckpointError: the checkpoint is corrupt, or of another space or of other data.
+        TrainingDiverged: the loss is no longer a number; the checkpoint is from before.
+    """
+    with cpu_threads(threads):
+        run = _Run(supernet, data, plan, clock)
+        if checkpoint is not None and checkpoint.exists():
+            run.restore(checkpoint)
+        resumed_at, saved_at = run.step, clock()
+        for progress in run.steps():
+            if checkpoint is not None and (run.finished or clock() - saved_at >= save_every_s):
+                write_checkpoint(checkpoint, run.state())
+                saved_at = clock()
+            on_step(progress)
+    return TrainingResult(
+        plan=run.plan, steps=run.step, elapsed_s=run.elapsed_s, resumed_at=resumed_at
+    )
+
+
+class _Run:
+    """A training under way."""
+
+    def __init__(
+        self, supernet: Supernet, data: Data, plan: TrainingPlan, clock: Callable[[], float]
+    ) -> None:
+        self.plan = plan
+        self.step = 0
+        self.elapsed_s = 0.0
+        self.finished = False
+        self._supernet, self._data, self._clock = supernet, data, clock
+        self._feed = Feed(data, supernet.device)
+        self._adam = _adam(supernet, plan)
+
+    def steps(self) -> Iterator[TrainingProgress]:
+        """Makes step after step until the plan is fulfilled."""
+        while not self.finished:
+            began = self._clock()
+            loss = self._one_step()
+            self.elapsed_s += self._clock() - began
+            self.step += 1
+            self.finished = self._share_done() >= 1
+            yield self._progress(loss)
+
+    def state(self) -> TrainingState:
+        """All that `restore` needs."""
+        weights = self._supernet.weights
+        known = {name: self._adam.state[w] for name, w in weights.items() if w in self._adam.state}
+        return TrainingState(
+            space=space_label(self._supernet.space),
+            data=self._data.fingerprint,
+            step=self.step,
+            elapsed_s=self.elapsed_s,
+            finished=self.finished,
+            plan=asdict(self.plan),
+            weights=weights,
+            moments={
+                name: Moments(
+                    steps=int(moments["step"]),
+                    mean=moments["exp_avg"],
+                    square=moments["exp_avg_sq"],
+                )
+                for name, moments in known.items()
+            },
+        )
+
+    def restore(self, path: Path) -> None:
+        """Goes on from the checkpoint, by its own plan."""
+        state = read_checkpoint(path)
+        check_origin(path, state, self._supernet.space, self._data.fingerprint)
+        restore_weights(path, state, self._supernet)
+        begun = _plan(path, state)
+        if begun != self.plan:
+            logger.warning("%s goes on by the plan that it began with: %s", path, begun)
+        self.plan, self.step = begun, state.step
+        self.elapsed_s, self.finished = state.elapsed_s, state.finished
+        self._adam = _adam(self._supernet, self.plan)
+        for name, moments in state.moments.items():
+            weight = self._supernet.weights[name]
+            self._adam.state[weight] = {
+                "step": torch.tensor(float(moments.steps)),
+                "exp_avg": moments.mean.to(weight.device),
+                "exp_avg_sq": moments.square.to(weight.device),
+            }
+
+    def _one_step(self) -> float:
+        device = self._supernet.device
+        noise = 1 - self._share_done() / _ROUTER_NOISE_SHARE
+        self._supernet.router_noise = max(noise, 0.0)
+        with seeded(self.plan.seed * 1_000_003 + self.step, device):
+            batch = training_batch(self._data, self.step, self.plan.batch, self.plan.seed)
+            if self.plan.shift_px:
+                batch = Batch(shifted(batch.inputs, self.plan.shift_px), batch.targets)
+            self._adam.zero_grad(set_to_none=True)
+            loss = self._sandwich(batch.to(device))
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"the loss is {loss} at step {self.step + 1}. Train with a lower learning rate."
+            )
+        self._move()
+        return loss
+
+    def _sandwich(self, batch: Batch) -> float:
+        """Gradients of all networks of this step; the loss of the largest."""
+        space = self._supernet.space
+        rng = np.random.default_rng([self.plan.seed, self.step])
+        others = [space.smallest(), *(space.sample(rng) for _ in range(self.plan.random_networks))]
+        labels = batch.targets.flatten()
+        with torch.set_grad_enabled(self.step % self.plan.largest_every == 0):
+            answer = self._answer(space.largest(), batch)
+            loss = functional.cross_entropy(answer, labels)
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+        taught = answer.detach().softmax(-1)
+        known = functional.one_hot(labels, taught.shape[-1])
+        taught = torch.lerp(known.float(), taught, self.plan.teacher_share)
+        for architecture in others:
+            answer = self._answer(architecture, batch)
+            functional.cross_entropy(answer, taught).backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    def _answer(self, architecture: Architecture, batch: Batch) -> torch.Tensor:
+        """(targets, classes) float32."""
+        segments = self._supernet.space.segments(architecture)
+        with mixed_precision(self._supernet.device):
+            logits = self._supernet.logits(segments, self._feed.wires(segments, batch.inputs))
+        return logits.float().flatten(0, -2)
+
+    def _move(self) -> None:
+        weights = self._supernet.weights.values()
+        torch.nn.utils.clip_grad_norm_(weights, _CLIP_NORM)
+        for group in self._adam.param_groups:
+            group["lr"] = self.plan.lr * _lr_share(self._share_done())
+        self._adam.step()
+
+    def _share_done(self) -> float:
+        share = self.step / self.plan.steps
+        if self.plan.max_minutes is not None:
+            share = max(share, self.elapsed_s / (60 * self.plan.max_minutes))
+        return min(share, 1.0)
+
+    def _progress(self, loss: float) -> TrainingProgress:
+        done = self._share_done()
+        return TrainingProgress(
+            step=self.step,
+            steps=self.plan.steps,
+            done=done,
+            loss=loss,
+            elapsed_s=self.elapsed_s,
+            left_s=self.elapsed_s / done * (1 - done),
+        )
+
+
+def _lr_share(done: float) -> float:
+    """Share of the highest learning rate: a linear rise, then half a cosine."""
+    if done < _WARM_UP_SHARE:
+        return max(done / _WARM_UP_SHARE, _FINAL_LR_SHARE)
+    fallen = (done - _WARM_UP_SHARE) / (1 - _WARM_UP_SHARE)
+    return _FINAL_LR_SHARE + (1 - _FINAL_LR_SHARE) * (1 + math.cos(math.pi * fallen)) / 2
+
+
+def _adam(supernet: Supernet, plan: TrainingPlan) -> torch.optim.AdamW:
+    """No weight decay on gains and biases, which have one dimension."""
+    matrices = [w for w in supernet.weights.values() if w.ndim > 1]
+    vectors = [w for w in supernet.weights.values() if w.ndim <= 1]
+    groups: Sequence[dict[str, object]] = (
+        {"params": matrices, "weight_decay": plan.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    )
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=plan.lr, betas=(0.9, 0.98), fused=True
+    )
+
+
+def _plan(path: Path, state: TrainingState) -> TrainingPlan:
+    try:
+        return TrainingPlan(**state.plan)  # type: ignore[arg-type]
+    except (TypeError, BadInput) as exc:
+        raise CheckpointError(f"{path}: its plan is not one of this version: {exc}") from exc

@@ -1,0 +1,107 @@
+"""From the names on a command line to a space, its data and its trained supernet."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.data import ImageData, TextData, load_data
+from nas.errors import BadInput
+from nas.front_row import QualityName
+from search_spaces import Choice, Space, Value, load_space
+
+SUPERNETS = Path("results/supernets")
+
+
+def open_space(reference: str, *, only: Iterable[str] = (), data: str | None = None) -> Space:
+    """The space of that name or file, for the data's shape if given, restricted if asked.
+
+    Args:
+        reference: `mobile`, `language`, `hybrid` or `path/to/file.py:name`.
+        only: `choice=value,value` each.
+        data: a data reference as `load_data` takes it.
+
+    Raises:
+        SpaceError: no such space, or it is for another kind of data.
+        BadInput: a restriction that cannot be read, or no such data.
+    """
+    task = load_data(data).task if data is not None else None
+    space = load_space(reference, task)
+    return restrict(space, parse_only(space, only))
+
+
+def restrict(space: Space, only: Mapping[str, tuple[Value, ...]]) -> Space:
+    """`space.restricted`, the space itself when there is nothing to restrict."""
+    return space.restricted(only) if only else space
+
+
+def parse_only(space: Space, texts: Iterable[str]) -> dict[str, tuple[Value, ...]]:
+    """Reads `choice=value,value`; a star stands for any text in the name of the choice.
+
+    Raises:
+        BadInput: malformed, or naming no choice or value of the space.
+    """
+    only: dict[str, tuple[Value, ...]] = {}
+    for text in texts:
+        pattern, equals, values = text.partition("=")
+        if not equals:
+            raise BadInput(f"--only {text!r}: expected CHOICE=VALUE[,VALUE…]")
+        choices = [c for c in space.choices if _matches(c.name, pattern)]
+        if not choices:
+            raise BadInput(f"--only {text!r}: space {space.name!r} has no choice {pattern!r}")
+        for choice in choices:
+            only[choice.name] = tuple(_value(choice, v) for v in values.split(","))
+    return only
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A space for a data set, and the file of the supernet trained for the two."""
+
+    space: Space
+    data: ImageData | TextData
+    supernet_file: Path
+
+    @property
+    def quality_name(self) -> QualityName:
+        """What networks are scored by on this data."""
+        return "accuracy" if isinstance(self.data, ImageData) else "bits_per_byte"
+
+    @property
+    def guessing(self) -> float:
+        """The score of a network that knows nothing: all answers are equally likely."""
+        if isinstance(self.data, ImageData):
+            return 1 / self.data.classes
+        return math.log2(self.data.task.vocabulary)
+
+
+def open_workspace(
+    reference: str,
+    data_reference: str,
+    *,
+    only: Iterable[str] = (),
+    folder: Path = SUPERNETS,
+) -> Workspace:
+    """The space fitted to the data; nothing is trained yet.
+
+    Raises:
+        SpaceError: no such space, or it is for another kind of data.
+        DataError: the data cannot be used.
+        BadInput: a restriction that cannot be read.
+    """
+    data = load_data(data_reference)
+    space = load_space(reference, data.task)
+    space = restrict(space, parse_only(space, only))
+    return Workspace(space, data, folder / f"{space.name}-{data.fingerprint}-{space.digest}.npz")
+
+
+def _matches(name: str, pattern: str) -> bool:
+    head, star, tail = pattern.partition("*")
+    return name.startswith(head) and name.endswith(tail) if star else name == pattern
+
+
+def _value(choice: Choice, text: str) -> Value:
+    for value in choice.values:
+        if text.strip().lower() == str(value).lower():
+            return value
+    raise BadInput(f"choice {choice.name!r} has no value {text!r}; it offers {choice.values}")

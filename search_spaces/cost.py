@@ -1,0 +1,217 @@
+"""What a segment or a network costs, known without running it.
+
+Calculated from the exported ONNX graph, which is what a device runs, so that blocks of a stranger
+are costed like our own. Norms that the exporter folds into convolutions do not count.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from search_spaces.arithmetic import MOE_EXPERT_INPUTS, MOE_OPERATOR, node_macs, selected_share
+from search_spaces.block import Block, Phase, Segment, segment_key
+from search_spaces.export import NEXT, SegmentExporter
+from search_spaces.shapes import Scope, Tensor, infer_shapes, operator_name, tensor_of
+
+_MAIN_WIRES = {"x", "logits"}
+_NO_WEIGHTS = {TensorProto.BOOL, TensorProto.INT64, TensorProto.STRING}  # shapes, axes, masks
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentCost:
+    """Cost of one block in one phase at batch 1."""
+
+    params: int
+    """Numbers in its weights, as deployed: a norm folded into a convolution is gone."""
+    active_params: int
+    """Those touched for one token: fewer than `params` in mixtures and neuron groups."""
+    macs: int
+    """Multiply-accumulates of convolutions, matrix products, recurrent layers and mixtures. Of an
+    If whose condition depends on the data, those of the dearest branch."""
+    weight_bytes: int
+    """Weights and constant tensors."""
+    peak_bytes: int
+    """Most bytes alive at once besides weights, inputs and outputs included; every operator
+    writes to fresh memory."""
+    state_bytes: int
+    """Carried values, counted once, as large as they get."""
+    lasting_bytes: int
+    """Wires that it writes other than `x` and `logits`: later segments may read them."""
+    unknown_ops: tuple[str, ...] = ()
+    """Operators whose output shapes are not known; costs are too low by them and what follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCost:
+    """Cost of a whole network in one phase at batch 1."""
+
+    params: int
+    active_params: int
+    macs: int
+    weight_bytes: int
+    state_bytes: int
+    memory_bytes: int
+    """Weights, the state before and after a run, lasting wires, and the largest segment's peak."""
+    unknown_ops: tuple[str, ...] = ()
+
+
+def segment_cost(block: Block, phase: Phase, model: onnx.ModelProto) -> SegmentCost:
+    """Cost of `block` at the sizes of `phase`.
+
+    Args:
+        block: the block that was exported.
+        phase: gives symbolic sizes their numbers and pinned inputs their values.
+        model: the block's ONNX, of any precision.
+    """
+    scope = infer_shapes(model, _inputs(block, phase, model))
+    weights = list(_weights(model.graph))
+    params = {t.name: tensor_of(t).size for t in weights if t.data_type not in _NO_WEIGHTS}
+    return SegmentCost(
+        params=sum(params.values()),
+        active_params=sum(params.values()) - _idle_params(model.graph, scope, params),
+        macs=_macs(model.graph, scope),
+        weight_bytes=sum(tensor_of(t).size_bytes for t in (*weights, *_constants(model.graph))),
+        peak_bytes=_peak_bytes(model.graph, scope),
+        state_bytes=sum(_state_bytes(scope, name) for name in block.carries),
+        lasting_bytes=sum(
+            _bytes(scope, name + NEXT) for name in block.writes if name not in _MAIN_WIRES
+        ),
+        unknown_ops=tuple(sorted(scope.unknown_ops)),
+    )
+
+
+def network_cost(costs: Iterable[SegmentCost]) -> NetworkCost:
+    """Cost of the network that runs these segments one after the other."""
+    costs = tuple(costs)
+    weight_bytes = sum(c.weight_bytes for c in costs)
+    state_bytes = sum(c.state_bytes for c in costs)
+    return NetworkCost(
+        params=sum(c.params for c in costs),
+        active_params=sum(c.active_params for c in costs),
+        macs=sum(c.macs for c in costs),
+        weight_bytes=weight_bytes,
+        state_bytes=state_bytes,
+        memory_bytes=weight_bytes
+        + 2 * state_bytes  # a run reads the old state while it writes the new one
+        + sum(c.lasting_bytes for c in costs)
+        + max((c.peak_bytes for c in costs), default=0),
+        unknown_ops=tuple(sorted({name for c in costs for name in c.unknown_ops})),
+    )
+
+
+class CostTable:
+    """Costs of blocks, each calculated once and kept in memory."""
+
+    def __init__(self, model_of: Callable[[Block], onnx.ModelProto] | None = None) -> None:
+        """Of the models that `model_of` gives; a `SegmentExporter` of its own if not given."""
+        self._model_of = model_of or SegmentExporter()
+        self._costs: dict[str, SegmentCost] = {}
+
+    def __call__(self, block: Block, phase: Phase) -> SegmentCost:
+        """Cost of `block` in `phase`.
+
+        Raises:
+            ExportError: the block cannot be exported.
+        """
+        key = segment_key(block, phase)
+        if key not in self._costs:
+            self._costs[key] = segment_cost(block, phase, self._model_of(block))
+        return self._costs[key]
+
+    def network(self, segments: Sequence[Segment], phase: Phase) -> NetworkCost:
+        """Cost of a whole network, given as `Space.segments` gives it."""
+        return network_cost(self(segment.block, phase) for segment in segments)
+
+
+def _inputs(block: Block, phase: Phase, model: onnx.ModelProto) -> dict[str, Tensor]:
+    specs = block.specs()
+    inputs = {}
+    for value in model.graph.input:
+        dtype, shape = value.type.tensor_type.elem_type, specs[value.name].sizes(phase)
+        pinned = phase.constants.get(value.name)
+        known = None
+        if pinned is not None:
+            known = np.full(shape, pinned, onnx.helper.tensor_dtype_to_np_dtype(dtype))
+        inputs[value.name] = Tensor(shape, dtype, known)
+    return inputs
+
+
+def _weights(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Initializers, those inside If and Loop too."""
+    yield from graph.initializer
+    for inner in _inner_graphs(graph):
+        yield from _weights(inner)
+
+
+def _constants(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Tensors that are written into the graph as nodes: in memory, but learned by nobody."""
+    for node in graph.node:
+        if node.op_type == "Constant":
+            yield from (a.t for a in node.attribute if a.HasField("t"))
+    for inner in _inner_graphs(graph):
+        yield from _constants(inner)
+
+
+def _inner_graphs(graph: onnx.GraphProto) -> list[onnx.GraphProto]:
+    return [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+
+
+def _idle_params(graph: onnx.GraphProto, scope: Scope, params: Mapping[str, int]) -> int:
+    """Weights of the experts that a token does not select."""
+    idle = 0
+    for node in graph.node:
+        if operator_name(node) == MOE_OPERATOR and node.input[2] in scope.tensors:
+            experts = sum(params.get(name, 0) for name in list(node.input)[MOE_EXPERT_INPUTS])
+            idle += experts - round(experts * selected_share(node, scope.tensors))
+    return idle
+
+
+def _macs(graph: onnx.GraphProto, scope: Scope) -> int:
+    total = 0
+    for node in graph.node:
+        bodies = scope.bodies.get(node.output[0], [])
+        total += max((b.turns * _macs(b.graph, b.scope) for b in bodies), default=0)
+        total += node_macs(node, scope.tensors)
+    return total
+
+
+def _peak_bytes(graph: onnx.GraphProto, scope: Scope) -> int:
+    """Highest sum, over the nodes in order, of the tensors written and still to be read."""
+    last_use = {value.name: -1 for value in graph.input}
+    for position, node in enumerate(graph.node):
+        last_use.update(dict.fromkeys(node.output, position))
+        last_use.update(dict.fromkeys(_names_read(node), position))
+    last_use.update(dict.fromkeys((value.name for value in graph.output), len(graph.node)))
+    alive = {value.name: _bytes(scope, value.name) for value in graph.input}
+    peak = sum(alive.values())
+    for position, node in enumerate(graph.node):
+        if node.op_type != "Constant":
+            alive.update({name: _bytes(scope, name) for name in node.output if name})
+        bodies = scope.bodies.get(node.output[0], [])
+        inside = max((_peak_bytes(b.graph, b.scope) for b in bodies), default=0)
+        peak = max(peak, sum(alive.values()) + inside)
+        alive = {name: size for name, size in alive.items() if last_use[name] > position}
+    return peak
+
+
+def _names_read(node: onnx.NodeProto) -> Iterator[str]:
+    """Inputs of a node and, of an If or Loop, all that its bodies read."""
+    yield from node.input
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield from (value.name for value in attribute.g.output)
+            for inner in attribute.g.node:
+                yield from _names_read(inner)
+
+
+def _state_bytes(scope: Scope, name: str) -> int:
+    """The larger of a carried value before and after the run: caches grow."""
+    return max(_bytes(scope, name), _bytes(scope, name + NEXT))
+
+
+def _bytes(scope: Scope, name: str) -> int:
+    tensor = scope.tensors.get(name)
+    return 0 if tensor is None else tensor.size_bytes

@@ -1,0 +1,437 @@
+import ast
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from device_agents import agent
+
+AGENT = Path(agent.__file__)
+Json = dict[str, object]
+
+
+class Host:
+    """An agent in its own process, and the host's end of its pipe."""
+
+    def __init__(self, folder: Path, models: Path) -> None:
+        self.folder = folder
+        self._models = models
+        self.process = subprocess.Popen(
+            [sys.executable, str(AGENT), "serve", "--folder", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def put(self, name: str) -> str:
+        source = self._models / f"{name}.onnx"
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        (self.folder / "models").mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, self.folder / "models" / f"{digest}.onnx")
+        return digest
+
+    def send(self, **request: object) -> None:
+        self.send_line(json.dumps({"id": 1, **request}))
+
+    def send_line(self, line: str) -> None:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def receive(self) -> Json:
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, **request: object) -> Json:
+        """The reply to a request, without the beats before it."""
+        self.send(**request)
+        while "beat" in (reply := self.receive()):
+            pass
+        return reply
+
+    def job(self, model: str, **changes: object) -> Json:
+        return self.ask(**job(model, **changes))
+
+    def run(self, model: str, **changes: object) -> Json:
+        reply = self.job(model, **changes)
+        assert "result" in reply, reply
+        return reply["result"]
+
+    def fail(self, model: str, **changes: object) -> Json:
+        return self.job(model, **changes)["error"]
+
+    def wait_for_child(self) -> int:
+        """The process id of the child that runs a job; it has loaded its libraries."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        while not (pids := children.read_text().split()):
+            time.sleep(0.01)
+        while "onnxruntime" not in Path(f"/proc/{pids[0]}/maps").read_text():
+            time.sleep(0.01)
+        return int(pids[0])
+
+
+def feed(name: str, dtype: str, *shape: int, low: float = -1, high: float = 1) -> Json:
+    return {"name": name, "dtype": dtype, "shape": shape, "low": low, "high": high}
+
+
+def phase(name: str, *feeds: Json) -> Json:
+    return {"name": name, "feeds": feeds}
+
+
+INFER = phase("infer", feed("x", "float32", 1, 3, 16, 32))
+FOREVER = [phase("infer", feed("x", "float32", 1), feed("rounds", "int64", low=1e12, high=1e12))]
+
+
+def job(model: str, **changes: object) -> Json:
+    request = {
+        "op": "job",
+        "kind": "time",
+        "model": model,
+        "canary": None,
+        "phases": [INFER],
+        "threads": 1,
+        "provider": "CPUExecutionProvider",
+        "max_seconds_per_phase": 0.1,
+        "limit_s": 60.0,
+        "memory_limit_bytes": None,
+        "seed": 0,
+    }
+    return {**request, **changes}
+
+
+StartHost = Callable[[], Host]
+
+
+@pytest.fixture
+def start_host(tmp_path: Path, models: Path) -> Iterator[StartHost]:
+    hosts: list[Host] = []
+
+    def start() -> Host:
+        hosts.append(Host(tmp_path / "agent", models))
+        return hosts[-1]
+
+    yield start
+    for host in hosts:
+        host.process.kill()
+        host.process.wait()
+        host.process.stdin.close()
+        host.process.stdout.close()
+
+
+@pytest.fixture
+def host(start_host: StartHost) -> Host:
+    return start_host()
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process ends within ten seconds; a zombie has ended."""
+    for _ in range(1000):
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_the_file_is_python_3_8():
+    ast.parse(AGENT.read_text(), feature_version=(3, 8))
+    assert "from __future__ import annotations" in AGENT.read_text()
+
+
+def test_it_starts_with_the_standard_library_alone():
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(AGENT), "serve", "--folder", "unused"],
+        input='{"id": 7, "op": "hello"}\n',
+        capture_output=True,
+        text=True,
+        cwd=os.environ["HOME"],
+    )
+    assert json.loads(done.stdout)["result"]["protocol"] == agent.PROTOCOL
+    assert done.stderr == ""
+
+
+def test_a_python_without_the_runtime_is_told_so():
+    command = [sys.executable, "-S", str(AGENT), "identify"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "onnxruntime cannot be imported" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_identify_tells_what_was_really_used(host):
+    facts = host.ask(op="identify", threads=1, provider="CPUExecutionProvider")["result"]
+    assert facts["provider"] == "CPUExecutionProvider"
+    assert facts["threads"] == len(facts["cores"]) == 1
+    assert facts["cores"][0] in os.sched_getaffinity(0)
+    assert facts["ram_bytes"] > 2**26
+
+
+def test_a_provider_that_is_not_there_is_no_silent_fall_back(host):
+    error = host.ask(op="identify", threads=1, provider="NoSuchExecutionProvider")["error"]
+    assert error["kind"] == "refused"
+    assert "CPUExecutionProvider" in error["message"]
+
+
+def test_more_threads_than_cores_are_a_bad_request(host):
+    error = host.ask(op="identify", threads=5000, provider="CPUExecutionProvider")["error"]
+    assert error["kind"] == "bad_request"
+
+
+def test_timings_hold_together(host):
+    result = host.run(host.put("network"))
+    (timed,) = result["phases"]
+    assert len(timed["group_ns"]) >= agent.MIN_GROUPS
+    assert timed["min_ns"] <= timed["low_ns"] <= timed["latency_ns"] <= timed["high_ns"]
+    assert timed["runs_per_group"] * timed["latency_ns"] > agent.GROUP_NS / 4
+    assert timed["warmup_runs"] >= 10
+    assert timed["nodes"] == []
+    assert result["load_ns"] > 0 and timed["first_run_ns"] > 0
+
+
+def test_a_profile_names_the_nodes_in_order(host):
+    result = host.run(host.put("network"), kind="profile")
+    nodes = result["phases"][0]["nodes"]
+    convolutions = [node for node in nodes if "Conv" in node["op_type"]]
+    assert len(convolutions) == 3
+    assert {node["provider"] for node in nodes} == {"CPUExecutionProvider"}
+    assert all(node["duration_ns"] > 0 for node in nodes)
+
+
+def test_nodes_within_a_branch_belong_to_the_branch(host):
+    feeds = [feed("x", "float32", 64, 64), feed("condition", "bool", low=1, high=1)]
+    result = host.run(host.put("branch"), kind="profile", phases=[phase("infer", *feeds)])
+    nodes = {node["name"]: node["duration_ns"] for node in result["phases"][0]["nodes"]}
+    assert list(nodes) == ["first", "choice", "final"]
+    assert nodes["choice"] > nodes["first"] / 2  # it holds a product of the same size
+
+
+def test_phases_of_one_model_are_told_apart(host):
+    wide = phase("wide", feed("x", "float32", 1, 3, 128, 32))
+    result = host.run(host.put("network"), kind="profile", phases=[INFER, wide])
+    small, large = result["phases"]
+    assert (small["name"], large["name"]) == ("infer", "wide")
+    assert large["latency_ns"] > 2 * small["latency_ns"]
+    small_ns, large_ns = (sum(n["duration_ns"] for n in p["nodes"]) for p in (small, large))
+    assert large_ns > 2 * small_ns
+
+
+def test_every_type_of_feed_arrives(host):
+    feeds = [feed(name, name, 3, 2) for name in agent.DTYPES]
+    assert host.run(host.put("typed"), phases=[phase("infer", *feeds)])["warnings"] == []
+
+
+def test_an_empty_feed_arrives(host):
+    """A cache before its first token has no rows."""
+    feeds = [feed(name, name, 0, 2) for name in agent.DTYPES]
+    assert host.run(host.put("typed"), phases=[phase("infer", *feeds)])["phases"]
+
+
+def test_feeds_that_the_model_does_not_have_are_named(host):
+    phases = [phase("infer", *INFER["feeds"], feed("mask", "bool", 1))]
+    error = host.fail(host.put("network"), phases=phases)
+    assert error["kind"] == "bad_request"
+    assert "mask" in error["message"]
+
+
+def test_a_memory_job_sees_what_the_model_takes(host):
+    size = 50_000_000
+    sizes = [phase("infer", feed("size", "int64", 1, low=size, high=size))]
+    result = host.run(host.put("hungry"), kind="memory", phases=sizes)
+    assert result["phases"] == []
+    assert 4 * size < result["peak_bytes"] < 12 * size
+
+
+def test_the_canary_is_timed_before_and_after(host):
+    result = host.run(host.put("network"), canary=host.put("other"))
+    assert result["canary_before_ns"] > 0
+    assert result["canary_after_ns"] > 0
+
+
+def test_a_hanging_job_is_ended_and_the_next_one_runs(host):
+    error = host.fail(host.put("endless"), phases=FOREVER, limit_s=2.0)
+    assert error["kind"] == "timeout"
+    assert host.run(host.put("network"))["phases"]
+
+
+def test_a_job_beyond_its_memory_limit_fails_alone(host):
+    size = 2**30
+    phases = [phase("infer", feed("size", "int64", 1, low=size, high=size))]
+    error = host.fail(host.put("hungry"), phases=phases, memory_limit_bytes=2**30)
+    assert error["kind"] == "memory"
+    assert host.run(host.put("network"))["phases"]
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGSEGV, "crash"), (signal.SIGKILL, "memory")]
+)
+def test_a_job_that_dies_tells_its_kind_and_the_next_one_runs(host, number, kind):
+    host.send(**job(host.put("endless"), phases=FOREVER))
+    os.kill(host.wait_for_child(), number)
+    while "beat" in (reply := host.receive()):
+        pass
+    assert reply["error"]["kind"] == kind
+    assert host.run(host.put("network"))["phases"]
+
+
+def test_a_model_that_the_runtime_will_not_have_is_refused(host, models):
+    (models / "broken.onnx").write_bytes(b"no model at all")
+    error = host.fail(host.put("broken"))
+    assert error["kind"] == "refused"
+    assert host.run(host.put("network"))["phases"]
+
+
+def test_a_model_that_changed_on_the_device_is_not_measured(host):
+    digest = host.put("network")
+    (host.folder / "models" / f"{digest}.onnx").write_bytes(b"damaged")
+    assert host.fail(digest)["kind"] == "bad_request"
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "0" * 64, "", None])
+def test_only_a_model_that_is_there_can_be_measured(host, name):
+    assert host.fail(name)["kind"] == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "no json", "[]", '{"id": 1}', '{"id": 1, "op": "dance"}', '{"id": 1, "op": "job"}']
+)
+def test_a_line_that_makes_no_sense_is_answered(host, line):
+    host.send_line(line)
+    assert host.receive()["error"]["kind"] == "bad_request"
+    assert host.ask(op="hello")["result"]["protocol"] == agent.PROTOCOL
+
+
+def test_agents_of_one_device_take_turns(start_host):
+    first, second = start_host(), start_host()
+    first.send(**job(first.put("endless"), phases=FOREVER))
+    first.wait_for_child()
+    assert second.fail(second.put("network"), limit_s=0.5)["kind"] == "busy"
+
+
+def test_the_job_ends_when_the_host_hangs_up(host):
+    host.send(**job(host.put("endless"), phases=FOREVER))
+    child = host.wait_for_child()
+    host.process.stdin.close()
+    assert host.process.wait(10) == 0
+    assert is_gone(child)
+
+
+def test_the_job_ends_when_the_agent_is_killed(host):
+    host.send(**job(host.put("endless"), phases=FOREVER))
+    child = host.wait_for_child()
+    host.process.kill()
+    assert is_gone(child)
+
+
+def test_a_job_leaves_nothing_behind(host, lonely_home):
+    digest = host.put("network")
+    host.run(digest, kind="profile")
+    left = {str(path.relative_to(host.folder)) for path in host.folder.rglob("*")}
+    assert left == {"lock", "models", f"models/{digest}.onnx"}
+    assert list(lonely_home.iterdir()) == []
+
+
+def test_the_models_used_longest_ago_make_room(host):
+    digest = host.put("network")
+    for age_s in (1000, 2000, 3000):
+        model = host.folder / "models" / f"old{age_s}.onnx"
+        model.touch()
+        os.truncate(model, agent.MODELS_CAP_BYTES * 2 // 5)  # sparse: takes no disk
+        os.utime(model, (time.time() - age_s,) * 2)
+    host.run(digest, kind="memory")
+    left = {path.name for path in (host.folder / "models").iterdir()}
+    assert left == {f"{digest}.onnx", "old1000.onnx", "old2000.onnx"}
+
+
+def test_a_model_can_be_measured_by_hand(models):
+    command = [sys.executable, str(AGENT), "run", str(models / "network.onnx"), "--seconds", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["phases"][0]["latency_ns"] > 0
+
+
+def test_a_missing_model_by_hand_is_an_error(tmp_path):
+    command = [sys.executable, str(AGENT), "run", str(tmp_path / "none.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["error"]["kind"] == "bad_request"
+
+
+def test_cores_are_the_last_of_the_fastest_cluster_that_has_enough():
+    speed = {0: 1, 1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 3}.__getitem__
+    cores = range(7)
+    assert agent.choose_cores(1, list(cores), speed) == [6]
+    assert sorted(agent.choose_cores(2, list(cores), speed)) == [4, 5]
+    assert sorted(agent.choose_cores(4, list(cores), speed)) == [0, 1, 2, 3]
+    assert sorted(agent.choose_cores(5, list(cores), speed)) == [2, 3, 4, 5, 6]
+
+
+def test_the_interval_of_the_median_has_the_ranks_of_the_tables():
+    assert agent.median_interval(list(range(1, 7))) == (1, 6)
+    assert agent.median_interval(list(range(1, 10))) == (2, 8)
+    assert agent.median_interval(list(range(1, 21))) == (6, 15)
+    assert agent.median_interval(list(range(1, 101))) == (40, 61)
+
+
+def test_below_six_values_the_interval_is_all_there_is():
+    assert agent.median_interval([5]) == (5, 5)
+    assert agent.median_interval([3, 9, 5]) == (3, 9)
+
+
+def event(name: str, op_type: str, start_us: int, duration_us: int) -> Json:
+    args = {"op_name": op_type, "provider": "CPU"}
+    return {"name": f"{name}_kernel_time", "ts": start_us, "dur": duration_us, "args": args}
+
+
+def nested(*events: Json) -> list[object]:
+    nodes: list[Json] = []
+    for one in events:
+        agent.add_node(nodes, one)
+    return [node["name"].removesuffix("_kernel_time") for node in nodes]
+
+
+def test_a_body_is_dropped_when_its_owner_ends():
+    assert nested(
+        event("first", "Conv", 0, 5),
+        event("inner", "Add", 7, 1),
+        event("last", "Add", 9, 1),
+        event("owner", "If", 6, 5),
+        event("after", "Conv", 12, 1),
+    ) == ["first", "owner", "after"]
+
+
+def test_a_body_that_begins_in_its_owners_microsecond_is_dropped():
+    assert nested(event("inner", "Add", 6, 1), event("owner", "Loop", 6, 5)) == ["owner"]
+
+
+def test_neighbours_in_one_microsecond_are_both_kept():
+    assert nested(event("a", "Add", 6, 0), event("b", "Mul", 6, 0)) == ["a", "b"]
+
+
+def test_a_node_takes_the_mean_of_its_fastest_quarter_and_half_a_microsecond():
+    runs = [[event("a", "Add", 0, duration)] for duration in (3, 4, 90, 7, 70, 80, 99, 60)]
+    (node,) = agent.node_times(runs)
+    assert node == {"name": "a", "op_type": "Add", "provider": "CPU", "duration_ns": 4000}
+
+
+def test_a_run_with_another_sequence_of_nodes_is_left_out():
+    usual = [event("a", "Add", 0, 3)]
+    runs = [usual, usual, [event("b", "Add", 0, 1), *usual]]
+    assert [node["name"] for node in agent.node_times(runs)] == ["a"]
+
+
+def timed(low_ns: int, high_ns: int, hot: bool = False) -> Json:
+    return {"latency_ns": 1000, "low_ns": low_ns, "high_ns": high_ns, "throttled": hot}
+
+
+def test_quality_names_the_worst_doubt():
+    assert agent.quality(timed(990, 1010), None, None) == "good"
+    assert agent.quality(timed(990, 1010), 100, 109) == "good"
+    assert agent.quality(timed(960, 1040), 100, 100) == "noisy"
+    assert agent.quality(timed(960, 1040), 100, 112) == "drifted"
+    assert agent.quality(timed(960, 1040, hot=True), 100, 112) == "throttled"

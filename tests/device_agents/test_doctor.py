@@ -1,0 +1,130 @@
+import socket
+import sys
+from dataclasses import replace
+
+import pytest
+
+from device_agents import ssh_login
+from device_agents.doctor import Check, examine
+from device_agents.inventory import Device
+from device_agents.ssh import fetch_host_key, trust
+
+NETWORK = ["name", "port", "host key", "login"]
+REST = [
+    "python",
+    "disk",
+    "memory",
+    "clock",
+    "governor",
+    "temperature",
+    "load",
+    "onnxruntime",
+    "test inference",
+]
+
+
+def by_name(checks: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in checks}
+
+
+@pytest.fixture
+def able_board(board):
+    """A board whose Python has onnxruntime: this machine's own packages."""
+    board.add_program("python3", f'exec {sys.executable} "$@"')
+    return board
+
+
+def test_a_healthy_board_passes_every_check(able_board):
+    checks = examine(able_board.device)
+    assert [check.name for check in checks] == NETWORK + REST
+    assert [check for check in checks if check.ok is False] == []
+    found = by_name(checks)
+    assert found["host key"].detail.startswith("ssh-ed25519 SHA256:")
+    assert found["test inference"].detail == "works, by CPUExecutionProvider with 1 threads"
+    assert "installed on the device" in found["onnxruntime"].detail
+    assert found["disk"].ok and found["memory"].ok and found["clock"].ok
+
+
+def test_this_machine_is_examined_without_a_network():
+    checks = examine(Device(name="local"))
+    assert [check.name for check in checks] == REST
+    assert by_name(checks)["test inference"].ok
+
+
+def test_what_needs_a_failed_check_is_skipped_with_a_word(small_board):
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        device = replace(small_board.device, port=sock.getsockname()[1])
+        checks = examine(device)
+    found = by_name(checks)
+    assert found["name"].ok
+    assert found["port"].ok is False
+    assert "Connection refused" in found["port"].detail
+    assert found["port"].cure == "Check power, network and address"
+    skipped = checks[2:]
+    assert {check.ok for check in skipped} == {None}
+    assert {check.detail for check in skipped} == {"not looked at, because of: port"}
+
+
+def test_a_name_that_does_not_exist_is_the_first_thing_said(small_board):
+    first, *rest = examine(replace(small_board.device, host="board.invalid"))
+    assert (first.name, first.ok) == ("name", False)
+    assert "board.invalid cannot be resolved" in first.detail
+    assert first.cure.startswith("Check the host in devices.toml")
+    assert {check.ok for check in rest} == {None}
+
+
+def test_an_untrusted_key_says_how_to_trust_it(small_board):
+    small_board.known_hosts.unlink()
+    check = by_name(examine(small_board.device))["host key"]
+    assert check.ok is False
+    assert "is unknown, it is ssh-ed25519 SHA256:" in check.detail
+    assert check.cure.endswith("nas devices trust board")
+
+
+def test_a_board_that_hangs_is_told_in_time(small_board, monkeypatch):
+    monkeypatch.setattr(ssh_login, "HANDSHAKE_LIMIT_S", 1.2)
+    with socket.create_server(("127.0.0.1", 0)) as frozen:
+        device = replace(small_board.device, port=frozen.getsockname()[1])
+        found = by_name(examine(device))
+    assert found["port"].ok
+    assert found["host key"].ok is False
+    assert "says nothing" in found["host key"].detail
+
+
+def test_a_key_that_is_refused_fails_the_login(small_board, tmp_path):
+    device = replace(small_board.device, key_file=str(tmp_path / "missing"))
+    check = by_name(examine(device))["login"]
+    assert check.ok is False
+    assert "missing is not there" in check.detail
+
+
+def test_a_board_without_python_fails_there(small_board):
+    (small_board.tools / "python3").unlink()
+    found = by_name(examine(small_board.device))
+    assert found["login"].ok
+    assert found["python"].ok is False
+    assert "apt-get install python3" in found["python"].cure
+    assert found["disk"].ok is None
+
+
+def test_a_full_disk_fails_there(small_board):
+    small_board.add_program("dd", "echo 'dd: No space left on device' >&2; exit 1")
+    check = by_name(examine(small_board.device))["disk"]
+    assert check.ok is False
+    assert check.detail.endswith("its disk is full")
+    assert check.cure == "Free some space there, then try again"
+
+
+def test_a_board_behind_a_jump_host_is_examined_through_it(able_board, start_board, lonely_home):
+    jump = start_board("asyncssh")
+    (lonely_home / ".ssh").mkdir()
+    (lonely_home / ".ssh" / "config").write_text(
+        f"Host behind\n HostName 127.0.0.1\n Port {able_board.device.port}\n ProxyJump between\n"
+        f"Host between\n HostName 127.0.0.1\n Port {jump.device.port}\n"
+        f" IdentityFile {jump.device.key_file}\n"
+    )
+    device = replace(able_board.device, host="behind", port=None)
+    assert by_name(examine(device))["host key"].ok is False
+    trust(device, fetch_host_key(device))
+    assert by_name(examine(device))["test inference"].ok

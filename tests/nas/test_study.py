@@ -1,0 +1,89 @@
+import sqlite3
+
+import optuna
+import pytest
+
+from nas.errors import BadInput, UnknownStudy
+from nas.samplers import make_sampler
+from nas.study import StudySettings, create_study, load_study, open_storage, read_settings
+
+
+def settings(**changes):
+    base = {
+        "space": "mobile",
+        "only": ("width=0.5",),
+        "data": "digits",
+        "device": "local",
+        "precision": "fp32",
+        "objective": "accuracy",
+        "supernet": "supernet.npz",
+        "sampler": "nsga2",
+        "max_latency_ms": 5.0,
+    }
+    return StudySettings(**{**base, **changes})
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return open_storage(f"sqlite:///{tmp_path}/results/nas.db")
+
+
+def test_a_study_keeps_its_settings_and_names_its_objectives(storage):
+    study = create_study(storage, "s", settings(), make_sampler("nsga2", 0))
+    assert read_settings(study) == settings()
+    assert study.metric_names == ["accuracy", "latency_ms", "memory_mib"]
+    assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+
+
+def test_bits_per_byte_are_minimised(storage):
+    chosen = settings(objective="bits_per_byte", data="kjv", space="language")
+    study = create_study(storage, "s", chosen, make_sampler("nsga2", 0))
+    assert study.directions[0].name == "MINIMIZE"
+
+
+def test_a_second_call_goes_on_with_the_same_study_even_with_another_sampler(storage):
+    create_study(storage, "s", settings(), make_sampler("nsga2", 0)).set_user_attr("kept", 1)
+    again = create_study(storage, "s", settings(sampler="tpe"), make_sampler("tpe", 0))
+    assert again.user_attrs["kept"] == 1
+
+
+def test_a_study_made_for_another_budget_is_refused_with_both_values(storage):
+    create_study(storage, "s", settings(), make_sampler("nsga2", 0))
+    with pytest.raises(BadInput, match=r"max_latency_ms = 5.0, not 6.0"):
+        create_study(storage, "s", settings(max_latency_ms=6.0), make_sampler("nsga2", 0))
+
+
+def test_an_unknown_study_is_refused_with_the_nearest_name(storage):
+    create_study(storage, "fashion", settings(), make_sampler("nsga2", 0))
+    with pytest.raises(UnknownStudy, match="did you mean 'fashion'"):
+        load_study(storage, "fasion")
+
+
+def test_a_study_of_somebody_else_is_not_taken_for_ours(storage):
+    optuna.create_study(study_name="theirs", storage=storage)
+    with pytest.raises(BadInput, match="was not made by this version"):
+        read_settings(load_study(storage, "theirs"))
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path):
+    path = tmp_path / "nas.db"
+    path.write_text("this is a letter to my aunt, and no database at all. " * 40)
+    with pytest.raises(BadInput, match="cannot be used as a storage") as caught:
+        open_storage(f"sqlite:///{path}")
+    assert "\n" not in str(caught.value)
+    assert path.read_text().startswith("this is a letter")
+
+
+def test_a_storage_of_another_optuna_version_is_refused(tmp_path):
+    path = tmp_path / "nas.db"
+    open_storage(f"sqlite:///{path}").remove_session()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE version_info SET schema_version = 99")
+        database.execute("UPDATE alembic_version SET version_num = 'v99.0.0.a'")
+    with pytest.raises(BadInput, match="cannot be used as a storage"):
+        open_storage(f"sqlite:///{path}")
+
+
+def test_a_url_that_is_none_is_refused():
+    with pytest.raises(BadInput, match="cannot be used as a storage"):
+        open_storage("nonsense")
