@@ -21,7 +21,7 @@ NO_BLOCK = 0
 _EXACT_IN_FLOAT32 = 2**24
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BlockIndex:
     """Every block that may stand in a network of a space, and where to look it up.
 
@@ -39,19 +39,17 @@ class BlockIndex:
     """(R,) block ids."""
     offsets: Ids
     """(P,) first row of each place."""
-    strides: npt.NDArray[np.float64]
-    """(C, P) step in rows for each step of a choice."""
+    strides: npt.NDArray[np.float32 | np.float64]
+    """(C, P) step in rows for each step of a choice; whole numbers."""
     sizes: Codes
     """(C,) number of values of each choice."""
 
     def block_ids(self, codes: Codes) -> Ids:
         """(P, n) block ids of the architectures `codes` (n, C), as `Space.encode` gives them."""
-        # Float, as only that has fast matrix products; row numbers are exact in it. A choice
-        # without effect (-1) may count as its first value: the block is the same for all.
-        exact = np.float32 if len(self.table) < _EXACT_IN_FLOAT32 else np.float64
-        values = np.maximum(codes, 0).astype(exact)
-        rows = self.strides.T.astype(exact) @ values.T  # (P, n)
-        rows += self.offsets[:, None].astype(exact)
+        # A choice without effect (-1) may count as its first value: the block is the same for all.
+        values = np.maximum(codes, 0).astype(self.strides.dtype)
+        rows = self.strides.T @ values.T  # (P, n)
+        rows += self.offsets[:, None].astype(self.strides.dtype)
         return self.table.take(rows.astype(np.intp))
 
     def checked(self, codes: Codes) -> Codes:
@@ -66,8 +64,9 @@ class BlockIndex:
         if not np.issubdtype(codes.dtype, np.integer):
             raise BadCodes(f"codes of type {codes.dtype}; {expected}")
         if len(codes) and (codes.max(axis=0) >= self.sizes).any():
-            place = int((codes.max(axis=0) >= self.sizes).argmax())
-            raise BadCodes(f"choice {self.space.choices[place].name!r} has no value {codes[:, place].max()}")
+            position = int((codes.max(axis=0) >= self.sizes).argmax())
+            name, code = self.space.choices[position].name, int(codes[:, position].max())
+            raise BadCodes(f"choice {name!r} has no value of index {code}")
         return codes
 
 
@@ -97,9 +96,14 @@ def make_block_index(space: Space, precision: str) -> BlockIndex:
         keys=tuple(tuple(segment_key(b, p, precision) for p in space.phases) for b in blocks),
         table=np.concatenate(tables),
         offsets=starts.astype(np.intp),
-        strides=strides,
+        strides=strides.astype(_float_type(sum(len(table) for table in tables))),
         sizes=np.array([len(choice.values) for choice in space.choices], dtype=np.int16),
     )
+
+
+def _float_type(rows: int) -> type[np.float32 | np.float64]:
+    """Only floats have fast matrix products; row numbers must be exact in them."""
+    return np.float32 if rows < _EXACT_IN_FLOAT32 else np.float64
 
 
 def _place_table(place: Place, chain: Sequence[Choice], numbers: dict[Block, int]) -> Ids:

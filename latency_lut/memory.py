@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ MemoryKind = Literal["static", "calibrated"]
 FEWEST_RECORDS = 8
 _MOST_RECORDS = 400  # 80,000 pairs; our choice: more change nothing and cost time
 
-_Bytes = TypeVar("_Bytes", float, npt.NDArray[np.float64])
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,9 @@ class MemoryLine:
     slope: float
     records: int
 
-    def calibrate(self, static_bytes: _Bytes) -> _Bytes:
+    def calibrate(self, static_bytes: Floats) -> Floats:
         """Bytes to expect on the device; NaN stays NaN."""
-        expected = self.offset_bytes + self.slope * static_bytes
-        return np.maximum(expected, 0.0)  # type: ignore[return-value]
+        return np.maximum(self.offset_bytes + self.slope * static_bytes, 0.0)
 
 
 def fit_memory(static_bytes: Sequence[int], peak_bytes: Sequence[int]) -> MemoryLine | None:

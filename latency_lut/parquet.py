@@ -5,12 +5,13 @@ The profile, the static costs and the checksum stand in the file's key-value met
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.documents import (
@@ -84,7 +85,7 @@ def write_archive(path: Path, archive: Archive) -> None:
         StoreError: it cannot be written.
     """
     documents = [to_document(network) for network in archive.networks]
-    profile = canonical_json({**asdict_profile(archive.profile)})
+    profile = canonical_json(_profile_document(archive.profile))
     costs = canonical_json({key: asdict(cost) for key, cost in archive.costs.items()})
     metadata = {
         _FORMAT_KEY: _FORMAT,
@@ -114,7 +115,9 @@ def read_archive(path: Path) -> Archive:
         raise StoreError(f"{path} is no LUT: it was not written by nas lut export")
     if metadata[_FORMAT_KEY] != _FORMAT:
         found = metadata[_FORMAT_KEY].decode(errors="replace")
-        raise StoreError(f"{path} is a LUT of format {found}; this edge-nas reads {_FORMAT.decode()}")
+        raise StoreError(
+            f"{path} is a LUT of format {found}; this edge-nas reads {_FORMAT.decode()}"
+        )
     documents: list[Document] = table.to_pylist()
     try:
         profile, costs = metadata[_PROFILE_KEY].decode(), metadata[_COSTS_KEY].decode()
@@ -125,7 +128,7 @@ def read_archive(path: Path) -> Archive:
         raise StoreError(f"{path} is damaged: {exc}. Export it again") from exc
 
 
-def asdict_profile(profile: DeviceProfile) -> Document:
+def _profile_document(profile: DeviceProfile) -> Document:
     """The profile as plain dicts."""
     return {
         "id": profile.id,
@@ -160,7 +163,7 @@ def _archive(
 
 
 def _cost(fields: Mapping[str, object]) -> SegmentCost:
-    unknown_ops = tuple(fields["unknown_ops"])  # type: ignore[arg-type]
+    unknown_ops = tuple(cast(Iterable[str], fields["unknown_ops"]))
     return SegmentCost(**{**fields, "unknown_ops": unknown_ops})  # type: ignore[arg-type]
 
 

@@ -185,8 +185,7 @@ class Predictor:
         phase = self.space.phases[f]
         known = self.lut.costs
         return network_cost(
-            known.get(s.key(phase, self.precision)) or self._costs(s.block, phase)
-            for s in segments
+            known.get(s.key(phase, self.precision)) or self._costs(s.block, phase) for s in segments
         )
 
     def _keys(self, codes: Codes) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 import json
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Select, select
 
 from latency_lut import schema
 from latency_lut.canary import CanaryState
@@ -74,9 +75,7 @@ def select_timed(
             _segments.key,
             _shares.latency_ns,
         )
-        .select_from(
-            schema.shares.join(schema.phases).join(schema.networks).join(schema.segments)
-        )
+        .select_from(schema.shares.join(schema.phases).join(schema.networks).join(schema.segments))
         .where(
             _networks.profile_id == profile_id,
             _networks.precision == precision,
@@ -89,7 +88,7 @@ def select_timed(
     return [_timed(list(group), canary) for _, group in found]
 
 
-def _timed(shares: list[Row[tuple[object, ...]]], canary: CanaryState) -> TimedNetwork:
+def _timed(shares: list[Any], canary: CanaryState) -> TimedNetwork:
     first = shares[0]
     scale = canary.scale(first.canary_ns)
     return TimedNetwork(
@@ -129,7 +128,7 @@ def select_costs(
     return {row.key: _cost(row) for row in connection.execute(query)}
 
 
-def _cost(row: Row[tuple[object, ...]]) -> SegmentCost:
+def _cost(row: Any) -> SegmentCost:
     return SegmentCost(
         params=row.params,
         active_params=row.active_params,
@@ -150,7 +149,7 @@ def _phases_by_network(
 ) -> dict[int, list[_Phase]]:
     wanted = _phases.network_id.in_(network_ids)
     query = (
-        select(_shares, _segments.key)
+        select(schema.shares, _segments.key)
         .select_from(schema.shares.join(schema.phases).join(schema.segments))
         .where(wanted)
         .order_by(_shares.phase_id, _shares.position)
@@ -160,14 +159,16 @@ def _phases_by_network(
         share = PlacedShare(row.place, row.key, row.nodes, row.node_ns, row.latency_ns)
         shares.setdefault(row.phase_id, []).append(share)
     found: dict[int, list[_Phase]] = {}
-    query_phases = select(schema.phases).where(wanted).order_by(_phases.network_id, _phases.position)
+    query_phases = (
+        select(schema.phases).where(wanted).order_by(_phases.network_id, _phases.position)
+    )
     for row in connection.execute(query_phases):
         phase = (_timing(row), tuple(shares.get(row.id, ())))
         found.setdefault(row.network_id, []).append(phase)
     return found
 
 
-def _network(row: Row[tuple[object, ...]], phases: list[_Phase]) -> StoredNetwork:
+def _network(row: Any, phases: list[_Phase]) -> StoredNetwork:
     record = NetworkRecord(
         profile_id=row.profile_id,
         space=row.space,
@@ -184,7 +185,7 @@ def _network(row: Row[tuple[object, ...]], phases: list[_Phase]) -> StoredNetwor
     return StoredNetwork(record, tuple(shares for _, shares in phases))
 
 
-def _timing(row: Row[tuple[object, ...]]) -> PhaseTiming:
+def _timing(row: Any) -> PhaseTiming:
     return PhaseTiming(
         phase=row.phase,
         latency_ns=row.latency_ns,

@@ -158,17 +158,17 @@ def _placed(
     keys = [segment_key(s.block, phase, precision) for s in segments]
     places = [s.place for s in segments]
     if not timing.nodes:
-        return tuple(PlacedShare(*pair, None, None, None) for pair in zip(places, keys, strict=True))
+        return tuple(
+            PlacedShare(*pair, None, None, None) for pair in zip(places, keys, strict=True)
+        )
     return tuple(
         PlacedShare(share.place, key, share.nodes, share.node_ns, share.latency_ns)
-        for share, key in zip(
-            attribute(timing.nodes, timing.latency_ns, places), keys, strict=True
-        )
+        for share, key in zip(attribute(timing.nodes, timing.latency_ns, places), keys, strict=True)
     )
 
 
 def _known(profiles: Sequence[DeviceProfile], profile_id: str) -> DeviceProfile:
-    for profile in profiles:
+    for profile in reversed(profiles):  # the device that had it last
         if profile.id == profile_id:
             return profile
     raise StoreError(f"no device profile {profile_id!r} is in the storage")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from device_agents import Device, Inventory
-from latency_lut import DeviceProfile, Predictor, Store, open_store
+from latency_lut import DeviceProfile, Lut, Predictor, Store, open_store
 from nas.errors import BadInput
 from nas.measurement import PRECISION, Rig, open_rig
 from search_spaces import Space
@@ -29,6 +29,19 @@ def rigs(
 
 
 @contextlib.contextmanager
+def open_lut(device: str, inventory: Path, storage: str, precision: str) -> Iterator[Lut]:
+    """The newest LUT of the device, without connecting to it.
+
+    Raises:
+        BadInput: nothing was ever measured on this device.
+    """
+    check_precision(precision)
+    known = Inventory.load(inventory).get(device)
+    with open_store(storage) as store:
+        yield store.lut(newest_profile(store, known).id, precision)
+
+
+@contextlib.contextmanager
 def open_predictor(
     device: str, inventory: Path, storage: str, space: Space, precision: str = PRECISION
 ) -> Iterator[Predictor]:
@@ -37,11 +50,8 @@ def open_predictor(
     Raises:
         BadInput: nothing was ever measured on this device.
     """
-    check_precision(precision)
-    known = Inventory.load(inventory).get(device)
-    with open_store(storage) as store:
-        profile = newest_profile(store, known)
-        yield Predictor(space, store.lut(profile.id, precision), precision)
+    with open_lut(device, inventory, storage, precision) as lut:
+        yield Predictor(space, lut, precision)
 
 
 def newest_profile(store: Store, device: Device) -> DeviceProfile:

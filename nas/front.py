@@ -131,7 +131,9 @@ def _points(rows: Sequence[FrontRow]) -> np.ndarray:
 def _reason(row: FrontRow, settings: StudySettings) -> str:
     parts = []
     if settings.max_latency_ms is not None and row.shown_high_ms > settings.max_latency_ms:
-        parts.append(f"up to {row.shown_high_ms:.3g} ms measured, budget {settings.max_latency_ms:g}")
+        parts.append(
+            f"up to {row.shown_high_ms:.3g} ms measured, budget {settings.max_latency_ms:g}"
+        )
     if settings.max_memory_mib is not None and row.shown_memory_mib > settings.max_memory_mib:
         parts.append(f"{row.shown_memory_mib:.3g} MiB measured, budget {settings.max_memory_mib:g}")
     return "; ".join(parts)

@@ -59,13 +59,11 @@ def _choices(row: FrontRow) -> Mapping[str, object]:
 
 
 def _cells(row: FrontRow) -> dict[str, object]:
-    cells = {
+    cells: dict[str, object] = {
         "trial": row.trial,
         "arch": row.architecture.id,
         row.quality_name: row.quality,
-        "predicted ms": row.latency_ms,
-        "low": row.low_ms,
-        "high": row.high_ms,
+        "predicted ms": f"{row.latency_ms:.3g} ({row.low_ms:.3g} to {row.high_ms:.3g})",
         "measured ms": row.measured_ms,
         "memory MiB": row.shown_memory_mib,
         "params": row.params,

@@ -126,7 +126,7 @@ def train_supernet(
             workspace.data,
             plan,
             checkpoint=workspace.supernet_file,
-            on_step=lambda p: report(p.step / p.steps, p.left_s, f"loss {p.loss:.3f}"),
+            on_step=lambda p: report(_share_gone(p), p.left_s, f"loss {p.loss:.3f}"),
         )
     return Estimator(supernet, workspace.data)
 
@@ -212,6 +212,11 @@ def _complete(workspace: Workspace, lut: Lut) -> bool:
 
 def _share(progress: VerificationProgress) -> float:
     return progress.measured / max(progress.measured + progress.left, 1)
+
+
+def _share_gone(progress: TrainingProgress) -> float:
+    """By time, as a limit in minutes may end a training before its steps do."""
+    return progress.elapsed_s / max(progress.elapsed_s + progress.left_s, 1e-9)
 
 
 def _search_words(progress: SearchProgress) -> str:

@@ -19,7 +19,7 @@ _ROUNDS = 5
 Floats = npt.NDArray[np.float64]
 
 
-def time_prediction(space: Space, lut: Lut, precision: str, seed: int) -> dict[str, float]:
+def time_prediction(space: Space, lut: Lut, precision: str, seed: int) -> dict[str, object]:
     """Architectures predicted in a second on one core, and the time to make the predictor."""
     start = time.perf_counter()
     predictor = Predictor(space, lut, precision)
@@ -67,9 +67,7 @@ def compare(
     return rows
 
 
-def _measured(
-    rig: Rig, sampled: list[Architecture], on_network: Callable[[int], None]
-) -> Floats:
+def _measured(rig: Rig, sampled: list[Architecture], on_network: Callable[[int], None]) -> Floats:
     """(networks, phases) in ms, brought to the device's common state by the canary."""
     rows = []
     for number, architecture in enumerate(sampled, start=1):

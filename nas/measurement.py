@@ -17,6 +17,7 @@ from latency_lut import (
     NetworkRecord,
     NodeTiming,
     PhaseTiming,
+    Purpose,
     Store,
 )
 from nas.canary import write_canary
@@ -69,7 +70,7 @@ class Rig:
         self,
         architecture: Architecture,
         *,
-        purpose: str,
+        purpose: Purpose,
         nodes: bool = True,
         modules: Mapping[str, nn.Module] | None = None,
     ) -> NetworkRecord:
@@ -115,7 +116,7 @@ class Rig:
     def _record(
         self,
         architecture: Architecture,
-        purpose: str,
+        purpose: Purpose,
         result: JobResult,
     ) -> NetworkRecord:
         return NetworkRecord(

@@ -13,7 +13,7 @@ def non_dominated(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     Returns:
         (n,) bool; of equal rows only the first is True.
     """
-    keep = ~np.isnan(points).any(axis=1)
+    keep: npt.NDArray[np.bool_] = np.all(~np.isnan(points), axis=1, keepdims=True)[:, 0]
     for i in np.flatnonzero(keep):
         others = points[keep]
         beaten = (others <= points[i]).all(axis=1) & (others < points[i]).any(axis=1)

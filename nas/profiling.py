@@ -134,7 +134,7 @@ class _Ledger:
         left_s = elapsed_s * (1 - self.share()) / gained
         return left_s if minutes is None else max(0.0, min(left_s, minutes * 60 - elapsed_s))
 
-    def _share(self) -> float:
+    def share(self) -> float:
         contexts = self.contexts()
         return sum(min(contexts.get(k, 0), self.wanted) for k in self.keys) / (
             self.wanted * len(self.keys)

@@ -1,4 +1,4 @@
-"""A study of ours in an Optuna storage: made, found again, and what is written beside its trials."""
+"""A study of ours in an Optuna storage: made, and found again with its settings."""
 
 import contextlib
 import difflib
@@ -11,9 +11,11 @@ from typing import Any
 
 import optuna
 from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from nas.errors import BadInput, UnknownStudy
+from nas.front_row import QualityName
 
 _SETTINGS = "edge_nas"
 _FORMAT = 1  # raised when the attributes below change their meaning
@@ -31,7 +33,7 @@ class StudySettings:
     data: str
     device: str
     precision: str
-    objective: str
+    objective: QualityName
     """`accuracy` (higher is better) or `bits_per_byte` (lower is better)."""
     supernet: str
     """File of the trained supernet."""
@@ -40,9 +42,10 @@ class StudySettings:
     max_memory_mib: float | None = None
 
     @property
-    def directions(self) -> list[str]:
+    def directions(self) -> list[StudyDirection]:
         """Of the objectives, in the order of `metric_names`."""
-        return ["maximize" if self.objective == "accuracy" else "minimize", "minimize", "minimize"]
+        up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
+        return [up if self.objective == "accuracy" else down, down, down]
 
     @property
     def metric_names(self) -> list[str]:

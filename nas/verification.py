@@ -8,7 +8,7 @@ import optuna
 from torch import nn
 
 from device_agents import JobFailed
-from latency_lut import NetworkRecord
+from latency_lut import NetworkRecord, Purpose
 from nas.front import Front, Measured, read_front, record_measurement
 from nas.measurement import Rig
 from nas.units import MIB, MS
@@ -82,7 +82,7 @@ def measure_well(
     rig: Rig,
     architecture: Architecture,
     *,
-    purpose: str,
+    purpose: Purpose,
     nodes: bool = True,
     modules: Mapping[str, nn.Module] | None = None,
 ) -> NetworkRecord:

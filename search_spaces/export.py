@@ -2,6 +2,7 @@
 
 The names in a stitched network tell where things belong: node and weight names start with
 `<place>/`, carried values are the graph input `<place>.<name>` and output `<place>.<name>.next`.
+The last segment's wires are outputs under their own names, with `.next` if inputs have them.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import onnx
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from search_spaces.block import Block, Segment, TensorSpec
 from search_spaces.errors import ExportError
@@ -108,11 +110,19 @@ def export_network(
 
 
 def seeded_module(block: Block) -> nn.Module:
-    """A module with random weights that are the same on every machine and call."""
+    """A module with random weights that are the same on every machine and call.
+
+    Its batch norms have random means too: folded into convolutions, the equal ones of fresh norms
+    would be merged by the exporter, and the network be smaller than a trained one.
+    """
     seed = int.from_bytes(hashlib.sha256(block.key.encode()).digest()[:4], "big")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return block.build().eval()
+        module = block.build().eval()
+        for part in module.modules():
+            if isinstance(part, _BatchNorm) and part.running_mean is not None:
+                part.running_mean.normal_(std=0.1)
+        return module
 
 
 def place_of(node_name: str) -> str | None:
@@ -239,7 +249,11 @@ def _rename_body(body: onnx.GraphProto, place: str, renamed: Mapping[str, str]) 
 
 def _with_plain_output_names(model: onnx.ModelProto, wires: Sequence[str]) -> onnx.ModelProto:
     """The last segment's tensors get the names of their wires, without the place."""
-    plain = {model.graph.output[i].name: wire for i, wire in enumerate(wires)}
+    inputs = {value.name for value in model.graph.input}
+    plain = {
+        model.graph.output[i].name: wire + NEXT if wire in inputs else wire
+        for i, wire in enumerate(wires)
+    }
     for output in model.graph.output:
         output.name = plain.get(output.name, output.name)
     for node in model.graph.node:

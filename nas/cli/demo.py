@@ -16,10 +16,12 @@ def demo(
     json: Json = False,
 ) -> None:
     """Profile this machine, train, search, verify and report: a front within minutes."""
+    from nas.cli.studies import quiet_optuna
     from nas.demo import run_demo
     from nas.front_table import front_cells, front_documents
     from nas.launch import Surroundings
 
+    quiet_optuna()
     say("demo: profile this machine, train a supernet on mnist5k, search, verify, report")
     outcome = run_demo(out, Surroundings(storage=storage, devices=devices, bar=progress_bar))
     if json:

@@ -112,7 +112,9 @@ def doctor(name: Name, devices: Devices = DEFAULT_DEVICES, json: Json = False) -
     rows = [(c.name, _verdict(c.ok), c.detail, c.cure or "") for c in checks]
     if json:
         fields = ("check", "ok", "detail", "cure")
-        print_json([dict(zip(fields, (c.name, c.ok, c.detail, c.cure), strict=True)) for c in checks])
+        print_json(
+            [dict(zip(fields, (c.name, c.ok, c.detail, c.cure), strict=True)) for c in checks]
+        )
     else:
         print_table(f"doctor: {name}", ("check", "", "found", "cure"), rows)
     failed = [c for c in checks if c.ok is False]

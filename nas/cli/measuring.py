@@ -91,9 +91,9 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict latency and memory from the LUT: a line in, a JSON line out, in the same order."""
+    from nas.access import open_predictor
     from nas.architecture_lines import read_architectures
     from nas.prediction_lines import prediction_line
-    from nas.access import open_predictor
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
@@ -121,9 +121,9 @@ def measure(
 ) -> None:
     """Measure whole networks on the device: a line in, a JSON line out, in the same order."""
     from device_agents import JobFailed
+    from nas.access import rigs
     from nas.architecture_lines import read_architectures
     from nas.prediction_lines import measurement_line
-    from nas.access import rigs
     from nas.verification import measure_well
     from nas.workspace import open_space
 

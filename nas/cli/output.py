@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 _STDERR = Console(stderr=True)
+_PIPE_WIDTH = 140
 
 Report = Callable[[float, float | None, str], None]
 """Share done in [0, 1], seconds left (None: estimated from the share), and a few words."""
@@ -31,7 +32,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
-    Console().print(table)
+    console = Console()
+    # A pipe or a file has no width of its own; 80 columns would fold the cells.
+    console.print(table, width=None if console.is_terminal else _PIPE_WIDTH)
 
 
 def say(text: str) -> None:

@@ -65,6 +65,7 @@ def search(
     """Search a space for the front on a device; a second call goes on where the first stopped."""
     from nas.launch import SearchRequest, Surroundings, run_search
 
+    quiet_optuna()
     request = SearchRequest(
         space=space,
         data=data,
@@ -146,9 +147,9 @@ def report(
 
     files = write_study_report(open_study(study, storage), storage, output)
     if json:
-        print_json({name: str(path) for name, path in files.items()})
+        print_json({"csv": str(files.csv), "png": str(files.png), "html": str(files.html)})
     else:
-        for path in files.values():
+        for path in (files.csv, files.png, files.html):
             show(str(path))
 
 
@@ -211,6 +212,13 @@ def export(
             f"wrote {exported.path} ({exported.size_bytes} bytes, weights: {document['weights']}, "
             f"within {exported.largest_difference:.1e} of PyTorch)"
         )
+
+
+def quiet_optuna() -> None:
+    """Optuna tells every trial on stderr; the progress bar tells it better."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def _print_front(study: str, found: "Front", json: bool) -> None:

@@ -35,7 +35,10 @@ class Embedding(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class TextHead(Block):
-    """Vectors to scores of the next token, at every position."""
+    """Vectors to scores of the next token, at every position.
+
+    Its weights are its own: places share none, and 256 bytes as tokens need no tying.
+    """
 
     family: ClassVar[str] = "text_head"
     writes: ClassVar[tuple[str, ...]] = ("logits",)

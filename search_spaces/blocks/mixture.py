@@ -161,8 +161,7 @@ class _MoeOperator(torch.autograd.Function):
             k_i=used,
             normalize_routing_weights_i=1,
             activation_type_s="swiglu",
-            # Without these two, the operator's swiglu is silu(1.702 g) (u + 1).
-            activation_alpha_f=1.0,
+            activation_alpha_f=1.0,  # g * sigmoid(alpha * g) * (u + beta)
             activation_beta_f=0.0,
-            swiglu_fusion_i=1,  # rows of gate and up alternate
+            swiglu_fusion_i=1,  # rows of gate and up alternate, the only layout of the CPU kernel
         ).setType(x.type())

@@ -185,6 +185,7 @@ def _sshd_command(board: Board) -> tuple[int | None, list[str]]:
         f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nUsePAM no\n"
         "StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         f"ForceCommand {wrapper}\nSubsystem sftp {sftp}\n"
+        "SetEnv SHLVL=2\n"  # or bash would read the user's own .bashrc for every command
     )
     if os.geteuid() == 0:  # root's sshd wants this folder, which the service usually makes
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)

@@ -23,6 +23,9 @@ from search_spaces import (
     mobile,
 )
 
+NAMES = ("mobile", "hybrid", "language")
+
+
 def small_mobile() -> Space:
     depths = {f"stage{stage}.depth": [1, 2] for stage in range(1, 6)}
     return mobile(ImageTask(1, 10, 20)).restricted({"width": [0.5, 0.75], **depths})
@@ -46,7 +49,7 @@ def wires_for(space: Space, batch: int = 3) -> dict[str, torch.Tensor]:
     return {"image": torch.randn(batch, space.task.channels, side, side, generator=generator)}
 
 
-@pytest.mark.parametrize("space", [small_mobile(), small_hybrid(), small_language()], ids=str)
+@pytest.mark.parametrize("space", [small_mobile(), small_hybrid(), small_language()], ids=NAMES)
 def test_every_architecture_gives_the_logits_of_its_own_network(space: Space) -> None:
     supernet = Supernet(space, seed=1)
     wires = wires_for(space)
@@ -60,7 +63,7 @@ def test_every_architecture_gives_the_logits_of_its_own_network(space: Space) ->
         torch.testing.assert_close(shared, network(wires)["logits"], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("space", [small_mobile(), small_hybrid(), small_language()], ids=str)
+@pytest.mark.parametrize("space", [small_mobile(), small_hybrid(), small_language()], ids=NAMES)
 def test_gradients_reach_the_weights_of_an_architecture_and_no_others(space: Space) -> None:
     supernet = Supernet(space, seed=1)
     architecture = space.sample(np.random.default_rng(3))
@@ -68,8 +71,9 @@ def test_gradients_reach_the_weights_of_an_architecture_and_no_others(space: Spa
 
     supernet.logits(segments, wires_for(space)).square().mean().backward()
 
-    used = {f"{s.place}/{s.block.family}" for s in segments}
-    touched = {name.rpartition("/")[0] for name, w in supernet.weights.items() if w.grad is not None}
+    used = {f"{s.place}/{s.block.family}" for s in segments if s.block.family != "clock"}
+    moved = [name for name, weight in supernet.weights.items() if weight.grad is not None]
+    touched = {name.rpartition("/")[0] for name in moved}
     assert touched == used
 
 
@@ -101,7 +105,8 @@ def test_the_seed_decides_the_weights_and_leaves_other_random_numbers_alone() ->
     first = Supernet(small_mobile(), seed=2).weights
     drawn = torch.rand(1)
     torch.manual_seed(5)
-    second, other = Supernet(small_mobile(), seed=2).weights, Supernet(small_mobile(), seed=3).weights
+    second = Supernet(small_mobile(), seed=2).weights
+    other = Supernet(small_mobile(), seed=3).weights
 
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["head/image_head/3.weight"], other["head/image_head/3.weight"])
@@ -168,7 +173,7 @@ def test_a_weight_that_no_single_block_needs_whole_is_grown_to_hold_all() -> Non
     supernet = Supernet(space)
 
     assert supernet.weights["only/grouped/weight"].shape == (8, 8)
-    assert 2 < float(supernet.weights["only/grouped/weight"].mean()) < 4
+    assert 2 < supernet.weights["only/grouped/weight"].mean().item() < 4
     for architecture in (space.smallest(), space.largest()):
         logits = supernet.logits(space.segments(architecture), {"image": torch.ones(2, 1, 4, 4)})
         assert logits.shape == (2, 16)
