@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from latency_lut.errors import StoreError
-from latency_lut.migration import upgrade
+from latency_lut.migration import is_current, upgrade
 
 _BUSY_S = 60  # a transaction of ours takes milliseconds; Optuna's may be many in a row
 _WRITES = "lut_writes"
@@ -57,6 +57,8 @@ class Database:
         try:
             yield
         except DBAPIError as exc:
+            raise StoreError(f"storage {shown(self._engine.url)}: {_reason(exc.orig)}") from exc
+        except sqlite3.Error as exc:  # from `_prepare`, which SQLAlchemy does not wrap
             raise StoreError(f"storage {shown(self._engine.url)}: {_reason(exc)}") from exc
         except StoreError as exc:
             text = str(exc)
@@ -77,8 +79,12 @@ def open_database(url: str) -> Iterator[Database]:
     engine = _engine(_parsed(url))
     try:
         database = Database(engine)
-        with database.writing() as connection:
-            upgrade(connection)
+        with database.reading() as connection:  # no wait for a lock in the usual case
+            current = is_current(connection)
+        if not current:
+            with database.writing() as connection:
+                upgrade(connection)
+            _let_readers_on(engine)
         yield database
     finally:
         engine.dispose()
@@ -129,10 +135,22 @@ def _sqlite_engine(url: URL) -> Engine:
 def _prepare(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin where `_begin` says
     connection.execute("PRAGMA foreign_keys = ON")
-    # Readers and a writer go on beside each other. Where the switch is refused (another process
-    # is at work, a file system without shared memory) waiting for the lock does as well.
-    with contextlib.suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _let_readers_on(engine: Engine) -> None:
+    """Switches a SQLite file, for good, to a journal beside which others can read.
+
+    Where that is refused (another process is at work, a file system without shared memory),
+    waiting for the lock does as well.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    connection = engine.raw_connection()
+    try:
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
 
 
 def _begin(connection: Connection) -> None:
@@ -140,9 +158,9 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _reason(error: DBAPIError) -> str:
-    text = " ".join(str(error.orig).split())
+def _reason(error: BaseException | None) -> str:
+    text = " ".join(str(error).split())
     for sign, reason in _SQLITE_REASONS.items():
-        if isinstance(error.orig, sqlite3.Error) and sign in text:
+        if isinstance(error, sqlite3.Error) and sign in text:
             return reason
     return f"the database refused: {text[:300]}"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy import Connection, Inspector, Text, column, inspect, select, table, text
 
 from latency_lut.errors import StoreError
 
@@ -17,6 +17,11 @@ _LOCK = 7_221_350_119  # our choice: any number that no other program locks
 _OPTUNA_TABLE = "studies"
 
 
+def is_current(connection: Connection) -> bool:
+    """Whether the tables are there and up to date."""
+    return _version(connection) == REVISIONS[-1]
+
+
 def upgrade(connection: Connection) -> None:
     """Makes or upgrades the tables; does nothing when they are up to date.
 
@@ -27,14 +32,8 @@ def upgrade(connection: Connection) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    version = _version(connection)
-    if version == REVISIONS[-1]:
+    if is_current(connection):  # another process was faster
         return
-    if version is not None and version not in REVISIONS:
-        raise StoreError(
-            f"the storage has LUT version {version!r}; this edge-nas knows up to "
-            f"{REVISIONS[-1]!r}. Upgrade edge-nas, or name another --storage"
-        )
     config = Config()
     folder = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", folder.replace("%", "%%"))
@@ -43,13 +42,23 @@ def upgrade(connection: Connection) -> None:
 
 
 def _version(connection: Connection) -> str | None:
-    """The version found; None in a database without LUT tables."""
+    """The version found; None in a database without LUT tables.
+
+    Raises:
+        StoreError: as `upgrade`.
+    """
     inspector = inspect(connection)
     if not inspector.has_table(VERSION_TABLE):
         _check_ours(connection, inspector)
         return None
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
-    return None if found is None else str(found)
+    versions = table(VERSION_TABLE, column("version_num", Text))
+    found = connection.execute(select(versions.c.version_num)).scalar()
+    if found is not None and found not in REVISIONS:
+        raise StoreError(
+            f"the LUT in it has version {found!r}, this edge-nas knows up to {REVISIONS[-1]!r}. "
+            "Upgrade edge-nas, or name another --storage"
+        )
+    return found
 
 
 def _check_ours(connection: Connection, inspector: Inspector) -> None:
@@ -57,9 +66,12 @@ def _check_ours(connection: Connection, inspector: Inspector) -> None:
     tables = inspector.get_table_names()
     lost = [name for name in tables if name.startswith("lut_")]
     if lost:
-        raise StoreError(f"the storage has a table {lost[0]!r} but no LUT version: not ours")
+        raise StoreError(
+            f"it has a table {lost[0]!r} but no LUT version: it is damaged. "
+            "Restore a copy, or name another --storage"
+        )
     if connection.dialect.name == "sqlite" and tables and _OPTUNA_TABLE not in tables:
         raise StoreError(
-            f"the storage is another program's: it has a table {tables[0]!r} and no study. "
+            f"the file is another program's: it has a table {tables[0]!r} and no study. "
             "Name another file with --storage"
         )

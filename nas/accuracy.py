@@ -67,7 +67,9 @@ class Estimator:
         most = held_out or (_HELD_OUT_IMAGES if self._is_images else _HELD_OUT_WINDOWS)
         self._feed = Feed(data, supernet.device)
         self._held_out = held_out_batch(data, most).to(supernet.device)
-        self._calibration = training_batch(data, 0, calibration, 0).to(supernet.device)
+        self._calibration = training_batch(data, step=0, size=calibration, seed=0).to(
+            supernet.device
+        )
 
     @property
     def samples(self) -> int:

@@ -38,7 +38,8 @@ def read_architectures(source: str, space: Space, *, skip_bad: bool = False) -> 
             "Nothing was answered; --skip-bad answers the good lines"
         )
     if not lines:
-        raise BadInput(f"{_name(source)} holds no architecture; see: nas spaces sample {space.name}")
+        hint = f"see: nas spaces sample {space.name}"
+        raise BadInput(f"{_name(source)} holds no architecture; {hint}")
     return lines
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from nas.data import Data, ImageData, TextData
+from nas.data import Data, ImageData
 from nas.errors import BadInput
 from search_spaces import Segment, graph_inputs
 
@@ -84,10 +84,13 @@ class Feed:
         return last.copy_(images)
 
 
-def training_batch(data: Data, step: int, size: int, seed: int) -> Batch:
+def training_batch(
+    data: Data, *, step: int, size: int, seed: int, window: int | None = None
+) -> Batch:
     """The batch of one training step, the same at every call.
 
-    Images come in epochs of a new order each; texts are windows from anywhere.
+    Images come in epochs of a new order each. Texts are windows from anywhere, of `window` tokens
+    if that is less than the context.
     """
     if isinstance(data, ImageData):
         count = len(data.train_y)
@@ -96,10 +99,9 @@ def training_batch(data: Data, step: int, size: int, seed: int) -> Batch:
         order = torch.randperm(count, generator=_generator(seed, epoch))
         chosen = order[position * size : (position + 1) * size]
         return Batch(data.train_x[chosen], data.train_y[chosen])
-    starts = torch.randint(
-        len(data.train) - data.context, (size,), generator=_generator(seed, step)
-    )
-    return _windows(data, data.train, starts)
+    tokens = min(window or data.context, data.context)
+    starts = torch.randint(len(data.train) - tokens, (size,), generator=_generator(seed, step))
+    return _windows(data.train, starts, tokens)
 
 
 def held_out_batch(data: Data, most: int) -> Batch:
@@ -109,7 +111,7 @@ def held_out_batch(data: Data, most: int) -> Batch:
         return Batch(data.held_out_x[chosen], data.held_out_y[chosen])
     windows = len(data.held_out) // (data.context + 1)
     chosen = torch.randperm(windows, generator=_generator(0, 0))[:most]
-    return _windows(data, data.held_out, chosen * (data.context + 1))
+    return _windows(data.held_out, chosen * (data.context + 1), data.context)
 
 
 def shifted(images: torch.Tensor, most_px: int) -> torch.Tensor:
@@ -126,8 +128,8 @@ def shifted(images: torch.Tensor, most_px: int) -> torch.Tensor:
     return moved.permute(0, 3, 1, 2)
 
 
-def _windows(data: TextData, text: torch.Tensor, starts: torch.Tensor) -> Batch:
-    window = text[starts[:, None] + torch.arange(data.context + 1)].long()  # (B, N + 1)
+def _windows(text: torch.Tensor, starts: torch.Tensor, tokens: int) -> Batch:
+    window = text[starts[:, None] + torch.arange(tokens + 1)].long()  # (B, N + 1)
     return Batch(window[:, :-1], window[:, 1:])
 
 

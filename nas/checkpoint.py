@@ -161,7 +161,7 @@ def load_supernet(
         path: the checkpoint.
         space: the very space that it was trained for.
         data: fingerprint of the data, if it is to be checked.
-        device: where its weights are to lie; the CPU if not given.
+        device: where its weights are to lie; a GPU, if there is one, if not given.
 
     Raises:
         CheckpointError: corrupt, or of another space or of other data.

@@ -1,5 +1,7 @@
 """What `nas predict` and `nas measure` answer for an architecture: one JSON object each."""
 
+from statistics import median
+
 from latency_lut import NetworkRecord, Prediction
 from nas.measurement import Rig
 from nas.units import MIB, MS
@@ -29,8 +31,9 @@ def measurement_line(
 ) -> dict[str, object]:
     """The contract's fields.
 
-    `latency_ms` is brought to the device's common state by the canary; `raw_ms` is what the clock
-    said, `canary_scale` the factor between the two.
+    `latency_ms` is the undisturbed time, brought to the device's common state by the canary;
+    `raw_ms` is what the clock said, `canary_scale` the factor between the two. `high_ms` is the
+    high end of the 95 % interval of the median.
     """
     first, *others = record.phases
     scale, cost = rig.canary_scale(record), rig.cost(architecture)
@@ -40,6 +43,7 @@ def measurement_line(
         "latency_ms": first.latency_ns * scale * MS,
         "low_ms": first.low_ns * scale * MS,
         "high_ms": first.high_ns * scale * MS,
+        "median_ms": median(first.group_ns) * scale * MS,
         "p90_ms": first.p90_ns * scale * MS,
         **{
             f"{name}_ms": timing.latency_ns * scale * MS

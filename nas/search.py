@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -13,7 +13,7 @@ from nas.accuracy import Quality
 from nas.errors import StudyError
 from nas.study import read_settings
 from nas.units import MIB, MS
-from search_spaces import Architecture, Space
+from search_spaces import Architecture, Space, Value
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Search:
 
     def _objective(self, trial: Trial) -> tuple[float, float, float]:
         parameters = {
-            choice.name: trial.suggest_categorical(choice.name, choice.values)
+            choice.name: cast(Value, trial.suggest_categorical(choice.name, choice.values))
             for choice in self._space.choices
         }
         architecture = self._space.architecture(parameters)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from nas.compute import best_device
 from nas.errors import BadInput
 from search_spaces import (
     Architecture,
@@ -33,14 +34,14 @@ _LOGITS = "logits"
 
 
 class Supernet:
-    """Every architecture of a space, on shared weights.
+    """Every architecture of a space, on shared weights; on a GPU if there is one.
 
     Not safe for threads. `weights` are the trainable parameters by `<place>/<family>/<name>`.
     """
 
     def __init__(self, space: Space, seed: int = 0, *, device: torch.device | None = None) -> None:
         self.space = space
-        self.device = device or torch.device("cpu")
+        self.device = device or best_device()
         self.router_noise = 0.0
         """How random selections among experts are while the supernet runs; see `search_spaces`."""
         self._skeletons = _Skeletons(self.device)
@@ -83,7 +84,7 @@ class Supernet:
         return network.to(self.device).eval()
 
     def modules(self, architecture: Architecture) -> dict[str, nn.Module]:
-        """The blocks of `network(architecture)` by place."""
+        """The blocks of `network(architecture)` by place, on the CPU."""
         return modules_by_place(self.network(architecture))
 
     def _shares(self, segment: Segment, module: nn.Module) -> dict[str, torch.Tensor]:
@@ -97,7 +98,8 @@ class Supernet:
 
 
 def modules_by_place(network: Network) -> dict[str, nn.Module]:
-    """The blocks of a network by place, as `export_network` takes them."""
+    """The blocks of a network by place, on the CPU, as `export_network` takes them."""
+    network = network.cpu()
     return {s.place: m for s, m in zip(network.segments, network.blocks, strict=True)}
 
 

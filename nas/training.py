@@ -30,48 +30,21 @@ from nas.checkpoint import (
     write_checkpoint,
 )
 from nas.compute import cpu_threads, mixed_precision, seeded
-from nas.data import Data, ImageData
+from nas.data import Data
 from nas.errors import BadInput, CheckpointError, TrainingDiverged
 from nas.supernet import Supernet
+from nas.training_plan import TrainingPlan, default_plan
 from search_spaces import Architecture
+
+__all__ = ["TrainingPlan", "TrainingProgress", "TrainingResult", "default_plan", "train"]
 
 logger = logging.getLogger(__name__)
 
-_SAVE_EVERY_S = 20.0  # our choice: what a killed training loses at most
+_SAVE_EVERY_S = 30.0  # our choice: what a killed training loses at most
 _WARM_UP_SHARE = 0.1  # our choice
 _FINAL_LR_SHARE = 0.01  # our choice
 _ROUTER_NOISE_SHARE = 0.2  # our choice: experts are then known well enough to be told apart
-_CLIP_NORM = 5.0  # our choice: the sum over a sandwich of gradients
-_IMAGE_EPOCHS, _IMAGE_BATCH, _IMAGE_LR = 20, 32, 4e-3
-_TEXT_STEPS, _TEXT_BATCH, _TEXT_LR = 2000, 16, 2e-3
-_MOST_IMAGE_STEPS = 20_000  # our choice
-_SHIFT_SHARE = 1 / 14  # our choice: 2 pixels of 28
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
-    """How long and how a supernet is trained.
-
-    With `max_minutes`, training ends then at the latest and the learning rate falls in time for
-    it. What comes out then depends on the speed of the machine.
-    """
-
-    steps: int
-    batch: int
-    lr: float
-    weight_decay: float = 0.02
-    random_networks: int = 1
-    largest_every: int = 1
-    teacher_share: float = 0.5
-    shift_px: int = 0
-    max_minutes: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 2 or not self.lr > 0 or self.random_networks < 0:
-            raise BadInput("a training needs steps >= 1, batch >= 2, lr > 0, random_networks >= 0.")
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise BadInput(f"a training of {self.max_minutes:g} minutes; it must be above 0.")
+_CLIP_NORM = 5.0  # our choice, for the sum of the gradients of a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,28 +70,6 @@ class TrainingResult:
     steps: int
     elapsed_s: float
     resumed_at: int
-
-
-def default_plan(data: Data, *, max_minutes: float | None = None, seed: int = 0) -> TrainingPlan:
-    """Settings that served well on the data sets that come with the project."""
-    if not isinstance(data, ImageData):
-        return TrainingPlan(
-            steps=_TEXT_STEPS,
-            batch=_TEXT_BATCH,
-            lr=_TEXT_LR,
-            random_networks=2,
-            max_minutes=max_minutes,
-            seed=seed,
-        )
-    steps = _IMAGE_EPOCHS * len(data.train_y) // _IMAGE_BATCH
-    return TrainingPlan(
-        steps=min(max(steps, 1), _MOST_IMAGE_STEPS),
-        batch=_IMAGE_BATCH,
-        lr=_IMAGE_LR,
-        shift_px=round(data.task.resolution_px * _SHIFT_SHARE),
-        max_minutes=max_minutes,
-        seed=seed,
-    )
 
 
 def train(
@@ -227,7 +178,7 @@ class _Run:
         for name, moments in state.moments.items():
             weight = self._supernet.weights[name]
             self._adam.state[weight] = {
-                "step": torch.tensor(float(moments.steps)),
+                "step": torch.tensor(float(moments.steps), device=weight.device),
                 "exp_avg": moments.mean.to(weight.device),
                 "exp_avg_sq": moments.square.to(weight.device),
             }
@@ -237,9 +188,7 @@ class _Run:
         noise = 1 - self._share_done() / _ROUTER_NOISE_SHARE
         self._supernet.router_noise = max(noise, 0.0)
         with seeded(self.plan.seed * 1_000_003 + self.step, device):
-            batch = training_batch(self._data, self.step, self.plan.batch, self.plan.seed)
-            if self.plan.shift_px:
-                batch = Batch(shifted(batch.inputs, self.plan.shift_px), batch.targets)
+            batch = self._batch()
             self._adam.zero_grad(set_to_none=True)
             loss = self._sandwich(batch.to(device))
         if not math.isfinite(loss):
@@ -248,6 +197,15 @@ class _Run:
             )
         self._move()
         return loss
+
+    def _batch(self) -> Batch:
+        plan = self.plan
+        batch = training_batch(
+            self._data, step=self.step, size=plan.batch, seed=plan.seed, window=plan.window
+        )
+        if plan.shift_px:
+            return Batch(shifted(batch.inputs, plan.shift_px), batch.targets)
+        return batch
 
     def _sandwich(self, batch: Batch) -> float:
         """Gradients of all networks of this step; the loss of the largest."""

@@ -112,8 +112,8 @@ def export_network(
 def seeded_module(block: Block) -> nn.Module:
     """A module with random weights that are the same on every machine and call.
 
-    Its batch norms have random means too: folded into convolutions, the equal ones of fresh norms
-    would be merged by the exporter, and the network be smaller than a trained one.
+    Its batch norms have random statistics too: the exporter merges equal tensors, such as those
+    of fresh norms, and the network would be smaller than a trained one.
     """
     seed = int.from_bytes(hashlib.sha256(block.key.encode()).digest()[:4], "big")
     with torch.random.fork_rng(devices=[]):
@@ -122,6 +122,7 @@ def seeded_module(block: Block) -> nn.Module:
         for part in module.modules():
             if isinstance(part, _BatchNorm) and part.running_mean is not None:
                 part.running_mean.normal_(std=0.1)
+                part.running_var.uniform_(0.9, 1.1)
         return module
 
 
