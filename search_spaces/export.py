@@ -120,7 +120,9 @@ def seeded_module(block: Block) -> nn.Module:
         torch.manual_seed(seed)
         module = block.build().eval()
         for part in module.modules():
-            if isinstance(part, _BatchNorm) and part.running_mean is not None:
+            if not isinstance(part, _BatchNorm):
+                continue
+            if part.running_mean is not None and part.running_var is not None:
                 part.running_mean.normal_(std=0.1)
                 part.running_var.uniform_(0.9, 1.1)
         return module

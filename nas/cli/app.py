@@ -1,5 +1,6 @@
 """The command tree, and how every failure ends: one or two lines and an exit code."""
 
+import os
 import sys
 import traceback
 
@@ -30,6 +31,7 @@ for module in (demo, measuring, studies):
 
 def main() -> None:
     """Entry point of the command `nas`."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would report home
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

@@ -32,9 +32,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_text(cell) for cell in row))
-    console = Console()
-    # A pipe or a file has no width of its own; 80 columns would fold the cells.
-    console.print(table, width=None if console.is_terminal else _PIPE_WIDTH)
+    # A pipe or a file has no width of its own; Rich would take 80 columns and fold the cells.
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 def say(text: str) -> None:

@@ -43,7 +43,7 @@ def test_a_network_that_always_says_three_is_as_accurate_as_threes_are_frequent(
     supernet.weights["head/image_head/3.weight"].data.zero_()
     supernet.weights["head/image_head/3.bias"].data.copy_(torch.arange(10) == 3)
 
-    quality = Estimator(supernet, digits).evaluate(supernet.space.smallest())
+    quality = Estimator(supernet, digits, calibration=32).evaluate(supernet.space.smallest())
 
     share = (digits.held_out_y == 3).double().mean().item()
     assert (quality.name, quality.direction) == ("accuracy", "maximize")
@@ -67,13 +67,14 @@ def test_a_network_that_knows_nothing_needs_eight_bits_for_a_byte(text: TextData
 def test_the_same_architecture_always_gets_the_same_score(digits: ImageData) -> None:
     supernet = Supernet(image_space(digits))
     architecture = supernet.space.sample(np.random.default_rng(0))
-    estimator = Estimator(supernet, digits, held_out=100)
+    estimator = Estimator(supernet, digits, held_out=100, calibration=32)
     first = estimator.evaluate(architecture)
 
     estimator.evaluate(supernet.space.largest())
 
     assert estimator.evaluate(architecture) == first
-    assert Estimator(supernet, digits, held_out=100).evaluate(architecture) == first
+    again = Estimator(supernet, digits, held_out=100, calibration=32)
+    assert again.evaluate(architecture) == first
 
 
 def test_batch_norms_get_the_statistics_of_the_calibration_images(digits: ImageData) -> None:

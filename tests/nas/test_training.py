@@ -59,12 +59,12 @@ def same_weights(first: Supernet, second: Supernet) -> bool:
 
 def test_training_on_digits_teaches_the_smallest_and_the_largest(digits: ImageData) -> None:
     supernet = Supernet(small_space(digits))
-    plan = TrainingPlan(steps=100, batch=32, lr=8e-3)
+    plan = TrainingPlan(steps=120, batch=8, lr=4e-3, largest_every=3)
 
     result = train(supernet, digits, plan)
 
     estimator = Estimator(supernet, digits)
-    assert result.steps == 100
+    assert result.steps == 120
     assert estimator.evaluate(supernet.space.smallest()).value > 0.7
     assert estimator.evaluate(supernet.space.largest()).value > 0.7
 

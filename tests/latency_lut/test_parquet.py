@@ -1,0 +1,142 @@
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from latency_lut import DeviceProfile, StoreError
+from tests.latency_lut.networks import PROFILE, all_architectures, measure, store_in, tiny_space
+
+
+@pytest.fixture
+def exported(tmp_path):
+    space = tiny_space(("infer", "learn"))
+    with store_in(tmp_path) as store:
+        for architecture in all_architectures(space):
+            measure(store, space, architecture, canary_ns=1000)
+        measure(store, space, space.smallest(), profiled=False, created_utc="later")
+        store.export_parquet(PROFILE.id, tmp_path / "lut.parquet")
+    return tmp_path / "lut.parquet"
+
+
+@pytest.fixture
+def empty(tmp_path):
+    (tmp_path / "other").mkdir()
+    with store_in(tmp_path / "other") as store:
+        yield store
+
+
+def test_another_store_reads_back_all_that_was_measured(exported, empty):
+    profile = empty.import_parquet(exported, device_name="twin")
+    assert profile == DeviceProfile(PROFILE.id, "twin", PROFILE.facts)
+    assert empty.profiles("twin") == (profile,)
+    with store_in(exported.parent) as original:
+        assert empty.networks(PROFILE.id) == original.networks(PROFILE.id)
+        assert empty.lut(PROFILE.id).entries == original.lut(PROFILE.id).entries
+        assert empty.segment_costs() == original.segment_costs()
+
+
+def test_the_exported_name_is_kept_when_no_other_is_given(exported, empty):
+    assert empty.import_parquet(exported).device_name == "board1"
+
+
+def test_what_is_there_already_is_passed_over(exported, empty):
+    empty.import_parquet(exported)
+    before = empty.networks(PROFILE.id)
+    empty.import_parquet(exported)
+    assert empty.networks(PROFILE.id) == before
+
+
+def test_the_file_is_a_table_of_networks_for_anyone(exported):
+    table = pd.read_parquet(exported)
+    assert {"architecture_id", "precision", "canary_ns", "phases"} <= set(table.columns)
+    assert table.phases[0][0]["latency_ns"] == 11_000
+    assert list(table.phases[0][0]["group_ns"]) == [11_000, 11_001]
+
+
+def refusal(store, path) -> str:
+    before = store.networks(PROFILE.id)
+    with pytest.raises(StoreError) as refused:
+        store.import_parquet(path)
+    assert store.networks(PROFILE.id) == before
+    assert len(str(refused.value).splitlines()) == 1
+    return str(refused.value)
+
+
+def test_every_single_damaged_byte_is_noticed(exported, empty, tmp_path):
+    """Any byte of the file: data, index or metadata; what is still read right may pass."""
+    whole = exported.read_bytes()
+    path = tmp_path / "damaged.parquet"
+    refused = 0
+    for position in range(0, len(whole), 997):
+        path.write_bytes(
+            whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :]
+        )
+        try:
+            empty.import_parquet(path)
+        except StoreError as exc:
+            assert len(str(exc).splitlines()) == 1
+            refused += 1
+    assert refused > 10
+    if empty.networks(PROFILE.id):
+        with store_in(exported.parent) as original:
+            assert empty.networks(PROFILE.id) == original.networks(PROFILE.id)
+
+
+def test_a_truncated_file_is_called_damaged(exported, empty):
+    exported.write_bytes(exported.read_bytes()[:-100])
+    assert "damaged" in refusal(empty, exported)
+
+
+def test_a_changed_number_breaks_the_checksum(exported, empty):
+    table = pq.read_table(exported)
+    column = pa.array([n + 1 for n in table["static_bytes"].to_pylist()])
+    position = table.schema.get_field_index("static_bytes")
+    changed = table.set_column(position, table.schema.field(position), column)
+    pq.write_table(changed.replace_schema_metadata(table.schema.metadata), exported)
+    assert "checksum" in refusal(empty, exported)
+
+
+def test_a_changed_cost_breaks_the_checksum(exported, empty):
+    table = pq.read_table(exported)
+    metadata = dict(table.schema.metadata)
+    metadata[b"edge_nas.segment_costs"] = metadata[b"edge_nas.segment_costs"].replace(
+        b'"params":100', b'"params":101'
+    )
+    pq.write_table(table.replace_schema_metadata(metadata), exported)
+    assert "checksum" in refusal(empty, exported)
+
+
+def test_another_programs_parquet_is_refused(empty, tmp_path):
+    path = tmp_path / "foreign.parquet"
+    pd.DataFrame({"a": [1]}).to_parquet(path)
+    assert "not written by nas lut export" in refusal(empty, path)
+
+
+def test_columns_that_are_not_ours_are_refused(exported, empty):
+    table = pq.read_table(exported)
+    pq.write_table(table.drop_columns(["canary_ns"]), exported)
+    assert "columns" in refusal(empty, exported)
+
+
+def test_a_later_format_is_refused_with_both_numbers(exported, empty):
+    table = pq.read_table(exported)
+    metadata = {**table.schema.metadata, b"edge_nas.lut_format": b"7"}
+    pq.write_table(table.replace_schema_metadata(metadata), exported)
+    assert "format 7; this edge-nas reads 1" in refusal(empty, exported)
+
+
+def test_no_file_and_no_parquet_are_told_apart(empty, tmp_path):
+    assert "there is no file" in refusal(empty, tmp_path / "nowhere.parquet")
+    (tmp_path / "text").write_text("hello")
+    assert "no Parquet" in refusal(empty, tmp_path / "text")
+    assert "no Parquet" in refusal(empty, tmp_path)
+
+
+def test_a_folder_that_is_not_there_cannot_be_written(empty, tmp_path):
+    with pytest.raises(StoreError, match="cannot write"):
+        empty.export_parquet(PROFILE.id, tmp_path / "nowhere" / "lut.parquet")
+
+
+def test_a_profile_without_networks_can_be_exported_and_read(empty, tmp_path):
+    empty.export_parquet(PROFILE.id, tmp_path / "lut.parquet")
+    assert empty.import_parquet(tmp_path / "lut.parquet") == PROFILE

@@ -1,0 +1,53 @@
+import pytest
+
+from latency_lut.entry import fit_entries
+from latency_lut.self_check import TimedNetwork, check_itself, contexts_by_key
+
+
+def check(networks, canary_spread=0.0):
+    contexts = contexts_by_key(networks)
+    return check_itself(networks, contexts, fit_entries(contexts), canary_spread)
+
+
+def network(i: int, factor: float = 1.0, quality: str = "good") -> TimedNetwork:
+    """Ten segments of one kind each, all slower by `factor`: an error common to the network."""
+    segments = tuple((f"k{j}", 1000.0 * factor) for j in range(10))
+    return TimedNetwork(i, f"arch{i}", quality, segments)
+
+
+def test_a_segment_that_stands_twice_in_a_network_is_one_context_with_the_mean():
+    timed = TimedNetwork(1, "a", "good", (("k", 100.0), ("k", 300.0), ("other", 5.0)))
+    (context,) = contexts_by_key([timed])["k"]
+    assert context.latency_ns == 200.0
+
+
+def test_networks_that_are_slower_as_a_whole_show_as_a_common_error():
+    networks = [network(i, 1.0 if i % 2 else 1.2) for i in range(40)]
+    found = check(networks)
+    assert found.networks == 40
+    # Half of the networks are 1 / 1.1 - 1 or 1.2 / 1.1 - 1 off; entries explain a part of it.
+    assert 0.03 < found.half_width < 0.1
+
+
+def test_networks_that_add_up_have_no_common_error_but_the_canarys():
+    networks = [network(i) for i in range(40)]
+    assert check(networks).half_width == 0
+    assert check(networks, canary_spread=0.02).half_width == pytest.approx(0.0392)
+
+
+def test_a_network_is_not_checked_against_itself():
+    """Five networks without a segment in common could each predict themselves perfectly."""
+    alone = [TimedNetwork(i, f"arch{i}", "good", ((f"k{i}", 100.0),)) for i in range(5)]
+    assert check(alone).networks == 0
+    repeated = [TimedNetwork(i, "same", "good", (("k", 100.0),)) for i in range(9)]
+    assert check(repeated).networks == 0
+
+
+def test_flagged_networks_are_not_checked():
+    flagged = [network(100 + i, 3.0, "noisy") for i in range(10)]
+    found = check([network(i) for i in range(10)] + flagged)
+    assert (found.networks, found.half_width) == (10, 0)
+
+
+def test_an_error_that_was_not_checked_is_assumed_to_be_ten_percent():
+    assert check([]).half_width == 0.10
