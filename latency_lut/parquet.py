@@ -96,7 +96,7 @@ def write_archive(path: Path, archive: Archive) -> None:
     table = pa.Table.from_pylist(documents, schema=_SCHEMA.with_metadata(metadata))
     partial = path.with_name(path.name + ".partial")
     try:
-        pq.write_table(table, partial, compression="zstd")
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
         partial.replace(path)
     except OSError as exc:
         partial.unlink(missing_ok=True)
@@ -118,8 +118,8 @@ def read_archive(path: Path) -> Archive:
         raise StoreError(
             f"{path} is a LUT of format {found}; this edge-nas reads {_FORMAT.decode()}"
         )
-    documents: list[Document] = table.to_pylist()
     try:
+        documents: list[Document] = table.to_pylist()
         profile, costs = metadata[_PROFILE_KEY].decode(), metadata[_COSTS_KEY].decode()
         if _checksum(profile, costs, documents) != metadata[_CHECKSUM_KEY].decode():
             raise StoreError(f"{path} is damaged: its checksum is wrong. Export it again")
@@ -139,10 +139,11 @@ def _profile_document(profile: DeviceProfile) -> Document:
 
 def _read_table(path: Path) -> pa.Table:
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
     except FileNotFoundError as exc:
         raise StoreError(f"there is no file {path}") from exc
-    except (OSError, pa.ArrowException) as exc:
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as exc:
+        # Damaged bytes end as any of these: bad text, absurd sizes, unknown codecs.
         raise StoreError(f"{path} is no Parquet file or is damaged") from exc
     metadata = table.schema.metadata or {}
     if metadata.get(_FORMAT_KEY) == _FORMAT and not table.schema.equals(_SCHEMA):

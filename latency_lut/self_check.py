@@ -63,25 +63,36 @@ def check_itself(
 ) -> CommonError:
     """The error of predicted networks beyond what their entries' own intervals explain.
 
-    Each good network is predicted from the other architectures only (the median over their
-    contexts), as far as they know its segments, and compared with what it took there. Of the
-    relative errors, the 95 % point of the absolute values is q; the errors of entries alone would
-    make it h = sqrt(sum (half width)^2) / sum latency. The common error is sqrt(q^2 - h^2), h being
-    the root mean square over networks, and at least 1.96 times the canary's spread.
+    Each network is predicted from the other architectures only (the median over their contexts),
+    as far as they know its segments, and compared with what it took there. Of the relative
+    errors, the 95 % point of the absolute values is q; the errors of entries alone would make it
+    h = sqrt(sum (half width)^2) / sum latency. The common error is sqrt(q^2 - h^2), h being the
+    root mean square over networks, and at least 1.96 times the canary's spread. Networks that
+    were flagged count only where fewer than five good ones can be checked.
     """
-    good = {key: usable(seen) for key, seen in contexts.items()}
-    errors: list[float] = []
-    explained: list[float] = []
-    for timed in networks:
-        error = _left_out_error(timed, good)
-        if timed.quality == GOOD and error is not None:
-            errors.append(abs(error))
-            explained.append(_explained_share(timed, entries))
+    usable_contexts = {key: usable(seen) for key, seen in contexts.items()}
+    checked = [
+        _Checked(timed.quality, abs(error), _explained_share(timed, entries))
+        for timed in networks
+        if (error := _left_out_error(timed, usable_contexts)) is not None
+    ]
+    good = [network for network in checked if network.quality == GOOD]
+    kept = good if len(good) >= _FEWEST_NETWORKS else checked
     floor = _SIGMAS * canary_spread
-    if len(errors) < _FEWEST_NETWORKS:
+    if len(kept) < _FEWEST_NETWORKS:
         return CommonError(max(_ERROR_UNCHECKED, floor), 0)
-    beyond = float(np.quantile(errors, 0.95)) ** 2 - statistics.fmean(h * h for h in explained)
-    return CommonError(max(math.sqrt(max(beyond, 0.0)), floor), len(errors))
+    beyond = float(np.quantile([c.error for c in kept], 0.95)) ** 2
+    beyond -= statistics.fmean(c.explained**2 for c in kept)
+    return CommonError(max(math.sqrt(max(beyond, 0.0)), floor), len(kept))
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A network's relative error, and the one that its entries alone explain."""
+
+    quality: str
+    error: float
+    explained: float
 
 
 def _left_out_error(timed: TimedNetwork, good: Mapping[str, Sequence[Context]]) -> float | None:

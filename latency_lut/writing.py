@@ -78,11 +78,9 @@ def _insert_network(connection: Connection, network: StoredNetwork) -> int | Non
     """Its new id; None when the same measurement is there already."""
     record, digest = network.record, digest_of(network.record)
     fields = {name: value for name, value in vars(record).items() if name != "phases"}
-    inserted = _insert_new(connection, schema.networks, [{**fields, "digest": digest}])
-    if not inserted:
-        return None
-    own = select(schema.networks.c.id).where(schema.networks.c.digest == digest)
-    return int(connection.execute(own).scalar_one())
+    statement = _insert_if_new(connection, schema.networks).values(**fields, digest=digest)
+    number = connection.execute(statement.returning(schema.networks.c.id)).scalar()
+    return None if number is None else int(number)
 
 
 def _insert_phases(
@@ -122,11 +120,14 @@ def _share_row(
     }
 
 
-def _insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> int:
-    """Inserts the rows that break no uniqueness, and tells how many those were.
+def _insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Inserts the rows that break no uniqueness and passes over the others."""
+    if rows:
+        connection.execute(_insert_if_new(connection, table), rows)
 
-    Two processes may be inserting the same segment; asking first would leave a gap between them.
-    """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).on_conflict_do_nothing()
-    return sum(connection.execute(statement.values(**row)).rowcount for row in rows)
+
+def _insert_if_new(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Two processes may insert the same segment; asking first would leave a gap between them."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from nas.batches import Batch, Feed, held_out_batch, training_batch
 from nas.compute import cpu_threads, mixed_precision
 from nas.data import Data, ImageData
+from nas.errors import BadInput
 from nas.supernet import Supernet, modules_by_place
 from search_spaces import Architecture, Network
 
@@ -60,11 +61,17 @@ class Estimator:
             held_out: images, or windows of text, to use at most.
             calibration: training images from which batch norms get their statistics.
             threads: of the CPU; None for PyTorch's own number.
+
+        Raises:
+            BadInput: less than two of either.
         """
         self._supernet, self._threads = supernet, threads
         self._is_images = isinstance(data, ImageData)
         self._batch = _BATCH["images" if self._is_images else "windows"]
-        most = held_out or (_HELD_OUT_IMAGES if self._is_images else _HELD_OUT_WINDOWS)
+        usual = _HELD_OUT_IMAGES if self._is_images else _HELD_OUT_WINDOWS
+        most = usual if held_out is None else held_out
+        if most < 2 or calibration < 2:
+            raise BadInput("scores need two held-out samples and two calibration images or more.")
         self._feed = Feed(data, supernet.device)
         self._held_out = held_out_batch(data, most).to(supernet.device)
         self._calibration = training_batch(data, step=0, size=calibration, seed=0).to(
@@ -81,7 +88,7 @@ class Estimator:
         network = self.network(architecture)
         with cpu_threads(self._threads), torch.inference_mode():
             scores = torch.cat(list(self._scores(network)))  # (samples,) float64
-        spread = float(scores.std()) if len(scores) > 1 else math.nan
+        spread = float(scores.std()) if len(scores) > 1 else math.nan  # one window may be all
         return Quality(
             name="accuracy" if self._is_images else "bits_per_byte",
             direction="maximize" if self._is_images else "minimize",

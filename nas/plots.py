@@ -1,5 +1,6 @@
 """The picture of a front as a PNG file."""
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from nas.chart_data import FrontChart, Mark, front_chart
 from nas.front_row import Report
+from nas.wording import summary
 
 # Okabe and Ito's palette, told apart with any colour vision; marks differ in shape as well.
 MEASURED_COLOUR = "#0072B2"
@@ -17,6 +19,8 @@ _CLOUD_COLOUR = "#9AA0A6"
 _TEXT_COLOUR = "#222222"
 _SIZE_INCHES = (8.0, 5.0)
 _DPI = 200
+_TITLE_CHARACTERS = 76  # as many as stand above the axes in one line
+_PAD_INCHES = 0.12
 
 
 def write_front_png(report: Report, path: Path) -> None:
@@ -29,26 +33,43 @@ def draw_front(report: Report) -> Figure:
     chart = front_chart(report)
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=_PAD_INCHES, h_pad=_PAD_INCHES)
     axes = figure.add_subplot()
+    _titles(axes, chart.title, summary(report))
     _frame(axes, chart)
     _cloud(axes, chart)
     _front(axes, chart)
-    if chart.budget_ms is not None:
-        axes.axvline(
-            chart.budget_ms,
-            color=_BUDGET_COLOUR,
-            linewidth=1.3,
-            linestyle=(0, (5, 3)),
-            label=f"budget {chart.budget_ms:g} ms",
-        )
+    _budget(axes, chart)
     if not chart.front and not chart.cloud:
-        axes.text(0.5, 0.5, "nothing evaluated yet", transform=axes.transAxes, ha="center")
+        axes.text(0.5, 0.6, "nothing evaluated yet", transform=axes.transAxes, ha="center")
     _legend(figure, axes)
     return figure
 
 
+def _titles(axes: Axes, title: str, subtitle: str) -> None:
+    """What it is and what came out; names may hold a dollar, which is no formula here."""
+    axes.set_title(
+        textwrap.shorten(title, _TITLE_CHARACTERS, placeholder=" …"),
+        loc="left",
+        pad=25,
+        fontsize=13,
+        fontweight="bold",
+        color=_TEXT_COLOUR,
+        parse_math=False,
+    )
+    axes.annotate(
+        subtitle,
+        xy=(0, 1),
+        xytext=(0, 8),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=10.5,
+        color="#56606B",
+        parse_math=False,
+    )
+
+
 def _frame(axes: Axes, chart: FrontChart) -> None:
-    axes.set_title(chart.title, loc="left", fontsize=13, fontweight="bold", color=_TEXT_COLOUR)
     axes.set_xlabel(chart.x_label, fontsize=11, color=_TEXT_COLOUR)
     axes.set_ylabel(chart.y_label, fontsize=11, color=_TEXT_COLOUR)
     axes.set_xlim(chart.x.low, chart.x.high)
@@ -83,8 +104,21 @@ def _front(axes: Axes, chart: FrontChart) -> None:
     axes.plot(xs, ys, color="#56606B", linewidth=1.4, label="front", zorder=3)
     predicted = [mark for mark in chart.front if not mark.measured]
     measured = [mark for mark in chart.front if mark.measured]
-    _marks(axes, predicted, PREDICTED_COLOUR, filled=False, label="predicted")
     _marks(axes, measured, MEASURED_COLOUR, filled=True, label="measured")
+    _marks(axes, predicted, PREDICTED_COLOUR, filled=False, label="predicted")
+
+
+def _budget(axes: Axes, chart: FrontChart) -> None:
+    if chart.budget_ms is None:
+        return
+    hint = "" if chart.budget_shown else " (further right)"
+    dashes = (0, (5, 3))
+    label = f"budget {chart.budget_ms:g} ms{hint}"
+    axes.axvline(
+        chart.budget_ms, color=_BUDGET_COLOUR, linewidth=1.3, linestyle=dashes, label=label
+    )
+    if chart.budget_shown:
+        axes.axvspan(chart.budget_ms, chart.x.high, color=_CLOUD_COLOUR, alpha=0.12, linewidth=0)
 
 
 def _marks(axes: Axes, marks: list[Mark], colour: str, *, filled: bool, label: str) -> None:
@@ -95,7 +129,7 @@ def _marks(axes: Axes, marks: list[Mark], colour: str, *, filled: bool, label: s
         [mark.y for mark in marks],
         xerr=[[m.x - m.x_low for m in marks], [m.x_high - m.x for m in marks]],
         fmt="o" if filled else "D",
-        markersize=7 if filled else 6,
+        markersize=6 if filled else 5.5,
         markerfacecolor=colour if filled else "white",
         markeredgecolor="white" if filled else colour,
         markeredgewidth=0.9 if filled else 1.5,
@@ -111,10 +145,11 @@ def _marks(axes: Axes, marks: list[Mark], colour: str, *, filled: bool, label: s
 def _legend(figure: Figure, axes: Axes) -> None:
     """One row below the axes, where nothing can lie under it."""
     handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("budget"))
     if handles:
         figure.legend(
-            handles,
-            labels,
+            [handles[i] for i in order],
+            [labels[i] for i in order],
             loc="outside lower center",
             ncols=len(handles),
             frameon=False,

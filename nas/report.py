@@ -75,7 +75,8 @@ def render_html(report: Report) -> str:
     front, agreement = front_chart(report), agreement_chart(report)
     return environment.get_template("report.html.j2").render(
         report=report,
-        headline=headline(report),
+        chips=_chips(report),
+        headline=_unbroken(headline(report)),
         quality_title=quality_title(report.quality_name),
         quality=quality_text,
         quality_cell=quality_number,
@@ -89,6 +90,23 @@ def render_html(report: Report) -> str:
         facts=flat_facts(report.device_facts),
         commands=how_made(report),
     )
+
+
+def _unbroken(sentence: str) -> str:
+    """Numbers stay on one line with their units."""
+    return sentence.replace(" ms", "\u00a0ms").replace(" %", "\u00a0%").replace(" MiB", "\u00a0MiB")
+
+
+def _chips(report: Report) -> dict[str, str]:
+    return {
+        "space": report.space,
+        "device": report.device,
+        "precision": report.precision,
+        "data": report.data,
+        "sampler": report.sampler,
+        "evaluated": str(len(report.evaluated)),
+        "begun": report.created,
+    }
 
 
 def _frame_row(row: FrontRow) -> dict[str, object]:

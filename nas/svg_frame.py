@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nas.chart_data import Range
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 48  # pixels for the labels of the axes
-_PIXELS_A_TICK = 74  # our choice: labels of four digits stay apart
+_PIXELS_A_TICK = 90  # our choice: labels stay apart even where twice as many are drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +58,14 @@ class SvgFrame:
     @property
     def y_ticks(self) -> dict[str, float]:
         """Label and value of each tick."""
-        return round_ticks(self.y_range, (self.bottom - self.top) // _PIXELS_A_TICK + 1)
+        return round_ticks(self.y_range, (self.bottom - self.top) // _PIXELS_A_TICK)
 
 
 def round_ticks(ends: Range, wanted: int) -> dict[str, float]:
-    """About `wanted` multiples of 1, 2 or 5 times a power of ten between the ends, by label."""
+    """Multiples of 1, 2 or 5 times a power of ten between the ends, `wanted` or a few more."""
     raw = (ends.high - ends.low) / max(wanted, 1)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+    step = next(factor * power for factor in (10, 5, 2, 1) if factor * power <= raw)
     decimals = max(0, -math.floor(math.log10(step)))
     first, last = math.ceil(ends.low / step), math.floor(ends.high / step)
     return {f"{n * step:.{decimals}f}": n * step for n in range(first, last + 1)}

@@ -79,6 +79,18 @@ def headline(report: Report) -> str:
     return f"{what} on the front for {report.device}{within}, {_proof(report)}: {span}."
 
 
+def summary(report: Report) -> str:
+    """The result in half a line, to stand under a title that names device and data."""
+    if not report.front:
+        return f"{len(report.evaluated)} evaluated, none on the front"
+    number, measured = len(report.front), len(report.verified)
+    proof = "all measured" if measured == number else f"{measured} measured"
+    span = _row_text(report, report.front[0])
+    if number > 1:
+        span = f"{span} to {_row_text(report, report.front[-1])}"
+    return f"{number} on the front, {proof}: {span}"
+
+
 def flat_facts(facts: Mapping[str, object], prefix: str = "") -> dict[str, str]:
     """Nested facts as rows of text: `{"cpu": {"cores": 4}}` becomes `{"cpu cores": "4"}`."""
     rows: dict[str, str] = {}

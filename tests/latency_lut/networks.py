@@ -144,9 +144,7 @@ def record_of(
             for s, ns in zip(segments, times, strict=True)
         ]
         phases.append(
-            timing(
-                sum(times), nodes=nodes if profiled else (), phase=phase.key, quality=quality
-            )
+            timing(sum(times), nodes=nodes if profiled else (), phase=phase.key, quality=quality)
         )
     fields: dict[str, object] = {
         "profile_id": PROFILE.id,

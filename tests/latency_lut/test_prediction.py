@@ -68,7 +68,9 @@ def test_a_batch_says_the_same_as_one_at_a_time(two_phases):
 def test_a_row_with_a_missing_segment_has_no_latency_rather_than_a_part_of_it(store, space):
     measure(store, space, space.smallest())
     predictor = Predictor(space, store.lut(PROFILE.id))
-    many = predictor.predict_codes(np.stack([space.encode(space.smallest()), space.encode(space.largest())]))
+    many = predictor.predict_codes(
+        np.stack([space.encode(space.smallest()), space.encode(space.largest())])
+    )
     assert many.missing.tolist() == [0, 4]
     assert many.phases[0].latency_ns[0] == 11_000
     assert np.isnan(many.phases[0].latency_ns[1])

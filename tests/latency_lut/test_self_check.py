@@ -1,3 +1,5 @@
+from statistics import NormalDist
+
 import pytest
 
 from latency_lut.entry import fit_entries
@@ -22,11 +24,11 @@ def test_a_segment_that_stands_twice_in_a_network_is_one_context_with_the_mean()
 
 
 def test_networks_that_are_slower_as_a_whole_show_as_a_common_error():
-    networks = [network(i, 1.0 if i % 2 else 1.2) for i in range(40)]
-    found = check(networks)
+    factors = [NormalDist(1.0, 0.05).inv_cdf((i + 0.5) / 40) for i in range(40)]
+    found = check([network(i, factor) for i, factor in enumerate(factors)])
     assert found.networks == 40
-    # Half of the networks are 1 / 1.1 - 1 or 1.2 / 1.1 - 1 off; entries explain a part of it.
-    assert 0.03 < found.half_width < 0.1
+    # 1.96 * 5 %, less what ten entries that each scatter by 5 % explain in quadrature.
+    assert found.half_width == pytest.approx(0.098 * (1 - 1 / 10) ** 0.5, rel=0.1)
 
 
 def test_networks_that_add_up_have_no_common_error_but_the_canarys():
@@ -46,6 +48,11 @@ def test_a_network_is_not_checked_against_itself():
 def test_flagged_networks_are_not_checked():
     flagged = [network(100 + i, 3.0, "noisy") for i in range(10)]
     found = check([network(i) for i in range(10)] + flagged)
+    assert (found.networks, found.half_width) == (10, 0)
+
+
+def test_flagged_networks_are_better_than_an_assumption_where_there_are_no_others():
+    found = check([network(i, quality="noisy") for i in range(10)])
     assert (found.networks, found.half_width) == (10, 0)
 
 

@@ -6,7 +6,14 @@ from pathlib import Path
 import optuna
 import pytest
 
-from latency_lut import AttributionError, BadRecord, DeviceProfile, NodeTiming, StoreError, open_store
+from latency_lut import (
+    AttributionError,
+    BadRecord,
+    DeviceProfile,
+    NodeTiming,
+    StoreError,
+    open_store,
+)
 from tests.latency_lut.networks import (
     PROFILE,
     all_architectures,
@@ -141,9 +148,7 @@ def test_a_network_fails_as_a_whole_when_its_last_phase_does(store):
 
 def test_a_network_without_the_cost_of_a_segment_is_refused(store, space):
     with pytest.raises(BadRecord, match="no cost of dense"):
-        store.add_network(
-            record_of(space, space.smallest()), space.segments(space.smallest()), {}
-        )
+        store.add_network(record_of(space, space.smallest()), space.segments(space.smallest()), {})
 
 
 def test_an_unknown_profile_is_named(store, space):

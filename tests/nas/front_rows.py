@@ -94,9 +94,7 @@ def made_up_report(**changes: object) -> Report:
     rows = made_up_rows(120)
     front = front_of(rows, max_latency_ms=10.0)
     ratios = np.random.default_rng(3).normal(1.01, 0.03, len(front))
-    front = tuple(
-        row if i == 1 else measured(row, float(ratios[i])) for i, row in enumerate(front)
-    )
+    front = tuple(row if i == 1 else measured(row, float(ratios[i])) for i, row in enumerate(front))
     slow = measured(made_up_row(200, latency_ms=9.4, low_ms=9.0, high_ms=9.9), 1.09)
     report = Report(
         study="bird-feeder",

@@ -1,0 +1,68 @@
+import dataclasses
+
+import pytest
+
+from nas.wording import count_text, flat_facts, headline, how_made, ms_text, quality_text, summary
+from tests.nas.front_rows import made_up_language_report, made_up_report, made_up_row, measured
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.1234, "0.123"),
+        (4.213, "4.21"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (1234.5, "1234"),
+        (0, "0"),
+    ],
+)
+def test_milliseconds_have_three_significant_digits(value, text):
+    assert ms_text(value) == text
+
+
+def test_large_counts_are_shortened():
+    assert [count_text(n) for n in (980, 1_230_000, 45_600_000_000)] == ["980", "1.23 M", "45.6 G"]
+
+
+def test_accuracy_is_in_percent_and_bits_per_byte_is_not():
+    assert quality_text(0.9614, "accuracy", 0.004) == "96.14 ± 0.40 %"
+    assert quality_text(2.1337, "bits_per_byte") == "2.134 bits per byte"
+
+
+def test_the_headline_says_how_much_of_the_front_was_measured():
+    row = made_up_row(0)
+    proofs = {
+        (row,): "One network is on the front for raspberrypi5 within 10 ms, "
+        "predicted, not measured yet: 90.00 % in 4.00 ms.",
+        (measured(row, 1.1),): "One network is on the front for raspberrypi5 within 10 ms, "
+        "measured on it: 90.00 % in 4.40 ms.",
+    }
+    for front, sentence in proofs.items():
+        assert headline(made_up_report(front=front)) == sentence
+    assert "12 of them measured on it" in headline(made_up_report())
+    assert "every one measured on it" in headline(made_up_language_report())
+
+
+def test_the_headline_of_a_language_study_is_about_tokens():
+    assert "ms a token" in headline(made_up_language_report())
+
+
+def test_the_headline_without_a_front_tells_the_fastest_and_the_smallest():
+    row = made_up_row(0, high_ms=12.0, memory_mib=30.0)
+    report = made_up_report(front=(), evaluated=(row,), max_memory_mib=16.0)
+    assert headline(report).endswith(
+        "holds 10 ms and 16 MiB on raspberrypi5: the fastest takes up to 12.0 ms, "
+        "the smallest 30.0 MiB."
+    )
+    assert summary(report) == "1 evaluated, none on the front"
+
+
+def test_nested_facts_become_rows_and_absent_ones_are_left_out():
+    facts = {"cpu": {"model_name": "A76", "cores": [0, 1]}, "sensor": None, "threads": 1}
+    assert flat_facts(facts) == {"cpu model name": "A76", "cpu cores": "0, 1", "threads": "1"}
+
+
+def test_commands_are_quoted_for_the_shell():
+    report = dataclasses.replace(made_up_report(), study="my study; rm -rf")
+    assert how_made(report)[1] == "nas verify 'my study; rm -rf'"
