@@ -6,7 +6,7 @@ from pathlib import Path
 
 from latency_lut import rows, writing
 from latency_lut.attribution import attribute
-from latency_lut.canary import canary_state
+from latency_lut.canary import CanaryState, canary_state
 from latency_lut.database import Database, open_database
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.documents import PlacedShare, StoredNetwork
@@ -92,6 +92,11 @@ class Store:
         """Static cost of every segment key that any device has measured."""
         with self._database.reading() as connection:
             return rows.select_costs(connection)
+
+    def canary(self, profile_id: str) -> CanaryState:
+        """The canary's usual time under a profile, from all its networks."""
+        with self._database.reading() as connection:
+            return canary_state(rows.select_canaries(connection, profile_id))
 
     def lut(self, profile_id: str, precision: str = "fp32") -> Lut:
         """The LUT of a profile, fitted from all its networks of that precision; maybe empty.

@@ -25,6 +25,7 @@ ONLY = (
     "stage*.expansion=3,6",
 )
 TRIALS = 60
+TRAIN_MINUTES = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def run_demo(folder: Path, around: Surroundings) -> DemoOutcome:
         only=ONLY,
         trials=TRIALS,
         sampler="nsga2",
+        train_minutes=TRAIN_MINUTES,
     )
     run_search(request, around)
     opened = open_study(STUDY, around.storage)

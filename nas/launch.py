@@ -19,7 +19,14 @@ from nas.measurement import PRECISION, open_rig
 from nas.profiling import Campaign, campaign_words, profile
 from nas.samplers import make_sampler
 from nas.search import Search, SearchProgress
-from nas.study import StudySettings, create_study, load_study, open_storage, read_settings
+from nas.study import (
+    StudySettings,
+    check_settings,
+    create_study,
+    load_study,
+    open_storage,
+    read_settings,
+)
 from nas.supernet import Supernet
 from nas.training import TrainingProgress, default_plan, train
 from nas.verification import Verification, VerificationProgress, verify
@@ -74,8 +81,10 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     device = around.device(request.device)
     workspace = open_workspace(request.space, request.data, only=request.only)
     storage = open_storage(around.storage)
-    study = create_study(storage, request.study, _settings(request, workspace), sampler)
+    settings = _settings(request, workspace)
+    check_settings(storage, request.study, settings)  # before the work, which may take hours
     fill_lut(workspace, device, around, minutes=request.profile_minutes, seed=request.seed)
+    study = create_study(storage, request.study, settings, sampler)
     estimator = train_supernet(workspace, around, minutes=request.train_minutes, seed=request.seed)
     with open_store(around.storage) as store:
         lut = store.lut(newest_profile(store, device).id, request.precision)

@@ -64,7 +64,7 @@ class Rig:
 
         The canary's usual time over its time around this record; 1 without a canary.
         """
-        return self.store.lut(self.profile.id, record.precision).canary_scale(record)
+        return self.store.canary(self.profile.id).scale(record.canary_ns)
 
     def measure(
         self,

@@ -1,11 +1,11 @@
 """The picture of a front as a PNG file."""
 
-import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from nas.chart_data import FrontChart, Mark, front_chart
 from nas.front_row import Report
@@ -19,7 +19,7 @@ _CLOUD_COLOUR = "#9AA0A6"
 _TEXT_COLOUR = "#222222"
 _SIZE_INCHES = (8.0, 5.0)
 _DPI = 200
-_TITLE_CHARACTERS = 76  # as many as stand above the axes in one line
+_TITLE_CHARACTERS = 58  # as many as stand above the axes in one line
 _PAD_INCHES = 0.12
 
 
@@ -31,9 +31,9 @@ def write_front_png(report: Report, path: Path) -> None:
 def draw_front(report: Report) -> Figure:
     """Quality over latency: evaluated networks, the front with error bars, the budget."""
     chart = front_chart(report)
-    figure = Figure(figsize=_SIZE_INCHES, layout="constrained", facecolor="white")
+    layout = ConstrainedLayoutEngine(w_pad=_PAD_INCHES, h_pad=_PAD_INCHES)
+    figure = Figure(figsize=_SIZE_INCHES, layout=layout, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=_PAD_INCHES, h_pad=_PAD_INCHES)
     axes = figure.add_subplot()
     _titles(axes, chart.title, summary(report))
     _frame(axes, chart)
@@ -49,7 +49,7 @@ def draw_front(report: Report) -> Figure:
 def _titles(axes: Axes, title: str, subtitle: str) -> None:
     """What it is and what came out; names may hold a dollar, which is no formula here."""
     axes.set_title(
-        textwrap.shorten(title, _TITLE_CHARACTERS, placeholder=" …"),
+        title if len(title) <= _TITLE_CHARACTERS else f"{title[:_TITLE_CHARACTERS]}…",
         loc="left",
         pad=25,
         fontsize=13,
@@ -66,7 +66,7 @@ def _titles(axes: Axes, title: str, subtitle: str) -> None:
         fontsize=10.5,
         color="#56606B",
         parse_math=False,
-    )
+    ).set_in_layout(False)  # a long line must not make the axes narrow
 
 
 def _frame(axes: Axes, chart: FrontChart) -> None:

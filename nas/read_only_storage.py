@@ -35,16 +35,14 @@ def open_read_only(url: str) -> "ReadOnlyStorage":
     Raises:
         BadInput: nothing there, no studies in it, another version of Optuna's, or out of reach.
     """
+    shown = _without_password(url)
+    _check_file(url, shown)
     try:
-        shown = make_url(url).render_as_string(hide_password=True)
-        _check_file(url, shown)
         backend = optuna.storages.RDBStorage(
             url, engine_kwargs=_engine_arguments(url), skip_table_creation=True
         )
-    except ArgumentError as exc:
-        raise BadInput(f"{url!r} is no storage URL; one is sqlite:///results/nas.db") from exc
     except StorageInternalError as exc:
-        raise BadInput(f"{shown} holds no studies yet; make one with: nas search") from exc
+        raise BadInput(f"{shown} {_database_reason(exc)}") from exc
     except (SQLAlchemyError, RuntimeError, ImportError, ValueError) as exc:
         reason = str(exc).splitlines()[0]
         raise BadInput(f"{shown} cannot be read: {reason}") from exc
@@ -176,6 +174,21 @@ def with_listed_constraints(trial: FrozenTrial) -> FrozenTrial:
 
 def _refuse() -> NoReturn:
     raise StudyError("the dashboard only shows studies; change them with the nas commands")
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError as exc:
+        raise BadInput("this is no storage URL; one is sqlite:///results/nas.db") from exc
+
+
+def _database_reason(error: StorageInternalError) -> str:
+    """What the database itself said, which Optuna keeps as the cause."""
+    said = str(getattr(error.__cause__, "orig", error.__cause__)).splitlines()[0]
+    if "no such table" in said or "does not exist" in said:  # SQLite and PostgreSQL
+        return "holds no studies yet; make one with: nas search"
+    return f"cannot be read: {said}"
 
 
 def _check_file(url: str, shown: str) -> None:

@@ -1,10 +1,11 @@
 """A study's report put together from what study, LUT and device know."""
 
+import shlex
 from pathlib import Path
 
 import pandas as pd
 
-from latency_lut import Predictor, coverage, open_store
+from latency_lut import Lut, coverage, open_store
 from nas.dashboard import annotate
 from nas.front_row import FrontRow, Report, SegmentShare
 from nas.launch import OpenStudy
@@ -28,7 +29,6 @@ def study_report(opened: OpenStudy, storage_url: str) -> Report:
     covered = coverage(space, lut, settings.precision) if lut else None
     trials = opened.study.get_trials(deepcopy=False)
     created = min((t.datetime_start for t in trials if t.datetime_start), default=None)
-    predictor = Predictor(space, lut, settings.precision) if lut else None
     return Report(
         study=opened.study.study_name,
         space=settings.space,
@@ -43,9 +43,7 @@ def study_report(opened: OpenStudy, storage_url: str) -> Report:
         dropped=front.dropped,
         max_latency_ms=settings.max_latency_ms,
         max_memory_mib=settings.max_memory_mib,
-        segments={
-            row.architecture.id: _shares(row, opened, predictor) for row in front.rows if predictor
-        },
+        segments={row.architecture.id: _shares(row, opened, lut) for row in front.rows if lut},
         coverage_known=covered.known if covered else 0,
         coverage_total=covered.total if covered else 0,
         device_facts=profiles[-1].facts if profiles else {},
@@ -69,23 +67,32 @@ def write_csv(report: Report, path: Path) -> None:
     frame.to_csv(path, index=False)
 
 
-def _shares(row: FrontRow, opened: OpenStudy, predictor: Predictor) -> tuple[SegmentShare, ...]:
+def _shares(row: FrontRow, opened: OpenStudy, lut: Lut) -> tuple[SegmentShare, ...]:
+    """Where the time goes; empty if the LUT no longer knows every segment."""
     space = opened.workspace.space
-    found = []
-    for segment in space.segments(row.architecture):
-        key = segment_key(segment.block, space.phases[0], opened.settings.precision)
-        found.append(SegmentShare(segment.place, key, predictor.lut.entries[key].latency_ns))
-    return tuple(found)
+    keyed = [
+        (s.place, segment_key(s.block, space.phases[0], opened.settings.precision))
+        for s in space.segments(row.architecture)
+    ]
+    if any(key not in lut.entries for _, key in keyed):
+        return ()
+    return tuple(SegmentShare(p, key, lut.entries[key].latency_ns) for p, key in keyed)
 
 
 def _commands(study: str, settings: StudySettings, trials: int) -> tuple[str, ...]:
-    search = [
-        f"nas search --space {settings.space} --device {settings.device} --data {settings.data}",
-        f"--study {study} --trials {trials} --sampler {settings.sampler}",
-        *(f"--only {text}" for text in settings.only),
-    ]
-    if settings.max_latency_ms is not None:
-        search.append(f"--max-latency-ms {settings.max_latency_ms:g}")
-    if settings.max_memory_mib is not None:
-        search.append(f"--max-memory-mib {settings.max_memory_mib:g}")
-    return (" ".join(search), f"nas verify {study}", f"nas report {study}")
+    options: dict[str, object] = {
+        "--space": settings.space,
+        "--device": settings.device,
+        "--data": settings.data,
+        "--study": study,
+        "--trials": trials,
+        "--sampler": settings.sampler,
+        "--max-latency-ms": settings.max_latency_ms,
+        "--max-memory-mib": settings.max_memory_mib,
+    }
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    given += [("--only", text) for text in settings.only]
+    search = ["nas", "search", *(word for pair in given for word in pair)]
+    return tuple(
+        shlex.join(words) for words in (search, ["nas", "verify", study], ["nas", "report", study])
+    )

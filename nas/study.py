@@ -3,17 +3,18 @@
 import contextlib
 import difflib
 import json
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.study import StudyDirection
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from latency_lut import StoreError, open_store
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
 
@@ -57,17 +58,19 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     """The Optuna storage at `url`; an SQLite file and its folder are made when not there.
 
     Raises:
-        BadInput: not a storage, one that another version of Optuna wrote, or out of reach.
+        BadInput: not a storage, one that another version wrote, another program's file, or out of
+            reach.
     """
-    arguments: dict[str, Any] = {}
-    if url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        arguments = {"connect_args": {"timeout": _SQLITE_WAIT_S}}
+    try:
+        with open_store(url):  # LUT and studies share a storage, and Optuna would write into any
+            pass
+    except StoreError as exc:
+        raise BadInput(str(exc)) from exc
     try:
         with _experimental():
             return optuna.storages.RDBStorage(
-                url,
-                engine_kwargs=arguments,
+                driver_url(url),
+                engine_kwargs=_engine_arguments(url),
                 heartbeat_interval=_HEARTBEAT_S,
                 grace_period=4 * _HEARTBEAT_S,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1),
@@ -75,9 +78,43 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     except (SQLAlchemyError, RuntimeError, ImportError, ValueError) as exc:
         reason = str(exc).splitlines()[0]
         raise BadInput(
-            f"{url} cannot be used as a storage: {reason}. "
+            f"{make_url(url)!r} cannot be used as a storage: {reason}. "
             "Give another one with --storage, or upgrade it with: optuna storage upgrade"
         ) from exc
+
+
+def _engine_arguments(url: str) -> dict[str, object]:
+    if not url.startswith("sqlite"):
+        return {}
+    return {
+        "connect_args": {"timeout": _SQLITE_WAIT_S},
+        "pool_events": [(_commit_without_waiting_for_the_disk, "connect")],
+    }
+
+
+def _commit_without_waiting_for_the_disk(connection: sqlite3.Connection, _: object) -> None:
+    """A trial is a commit for each choice; waiting for the disk each time trebles its time.
+
+    A killed process loses nothing, a power failure the last trials at most.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def driver_url(url: str) -> str:
+    """The URL with the driver that we install for PostgreSQL, where it names none."""
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return parsed.render_as_string(hide_password=False)
+
+
+def check_settings(
+    storage: optuna.storages.BaseStorage, name: str, settings: StudySettings
+) -> None:
+    """Raises BadInput if there is a study of that name that was made with other settings."""
+    if name in optuna.study.get_all_study_names(storage):
+        found = read_settings(optuna.load_study(study_name=name, storage=storage))
+        _check_same(name, found, settings)
 
 
 def create_study(
@@ -91,10 +128,9 @@ def create_study(
     Raises:
         BadInput: a study of that name was made with other settings.
     """
+    check_settings(storage, name, settings)
     if name in optuna.study.get_all_study_names(storage):
-        study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
-        _check_same(name, read_settings(study), settings)
-        return study
+        return optuna.load_study(study_name=name, storage=storage, sampler=sampler)
     study = optuna.create_study(
         study_name=name, storage=storage, sampler=sampler, directions=settings.directions
     )

@@ -68,7 +68,7 @@ def default_plan(
         return TrainingPlan(
             steps=4000,
             batch=8,
-            lr=2e-3,
+            lr=3e-3,
             random_networks=2,
             largest_every=2,
             window=128,

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 from nas.front_row import FrontRow, QualityName, Report
 
@@ -73,9 +74,10 @@ def headline(report: Report) -> str:
     within = f" within {budget}" if budget else ""
     number = len(report.front)
     what = "One network is" if number == 1 else f"{number} networks are"
-    span = _row_text(report, report.front[0])
-    if number > 1:
-        span = f"from {span} to {_row_text(report, report.front[-1])}"
+    fastest, best = _ends(report)
+    span = _row_text(report, best)
+    if fastest is not best:
+        span = f"from {_row_text(report, fastest)} to {span}"
     return f"{what} on the front for {report.device}{within}, {_proof(report)}: {span}."
 
 
@@ -85,10 +87,13 @@ def summary(report: Report) -> str:
         return f"{len(report.evaluated)} evaluated, none on the front"
     number, measured = len(report.front), len(report.verified)
     proof = "all measured" if measured == number else f"{measured} measured"
-    span = _row_text(report, report.front[0])
-    if number > 1:
-        span = f"{span} to {_row_text(report, report.front[-1])}"
-    return f"{number} on the front, {proof}: {span}"
+    fastest, best = _ends(report)
+    quality = quality_text(best.quality, best.quality_name)
+    latency = f"{ms_text(best.shown_ms)} ms"
+    if fastest is not best:
+        quality = f"{quality_number(replace(fastest, standard_error=None))} to {quality}"
+        latency = f"{ms_text(fastest.shown_ms)} to {latency}"
+    return f"{number} on the front, {proof}: {quality} in {latency}"
 
 
 def flat_facts(facts: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -142,6 +147,13 @@ def _proof(report: Report) -> str:
     if measured < number:
         return f"{measured} of them measured on it"
     return "measured on it" if number == 1 else "every one measured on it"
+
+
+def _ends(report: Report) -> tuple[FrontRow, FrontRow]:
+    """The fastest and the best of the front; a slow one may be there for its memory alone."""
+    sign = 1 if report.quality_name == "accuracy" else -1
+    fastest = min(report.front, key=lambda row: row.shown_ms)
+    return fastest, max(report.front, key=lambda row: sign * row.quality)
 
 
 def _row_text(report: Report, row: FrontRow) -> str:

@@ -29,20 +29,43 @@ for module in (demo, measuring, studies):
         app.command()(command)
 
 
+_UsageError = typer.BadParameter.__bases__[0]  # Typer has no public name for it
+_INTERRUPTED = 130  # what Typer gives for Ctrl-C
+
+
 def main() -> None:
     """Entry point of the command `nas`."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would report home
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
-        app()
+        code = app(prog_name="nas", standalone_mode=False)
+    except typer.Abort:
+        say("nas: no answer was given; nothing was changed")
+        sys.exit(1)
     except Exception as exc:  # noqa: BLE001  the last one who can turn it into a line
         if debug:
             traceback.print_exc()
-        code = exit_code(exc)
-        known = code is not None
-        say(f"nas: {exc}" if known else f"nas: unexpected {type(exc).__name__}: {exc} (--debug)")
-        sys.exit(code if code is not None else 1)
+        sys.exit(_tell(exc))
+    if code == _INTERRUPTED:
+        say("nas: stopped; what was done so far is kept, the same command goes on")
+        sys.exit(1)
+    sys.exit(code or 0)
+
+
+def _tell(error: Exception) -> int:
+    """Says in a line or two what went wrong, and gives the exit code."""
+    if isinstance(error, _UsageError):
+        message, command = error.format_message(), error.ctx.command_path if error.ctx else "nas"
+        if message:  # none when a group without a command has shown its help
+            say(f"nas: {message.rstrip('.')}. See: {command} --help")
+        return error.exit_code
+    code = exit_code(error)
+    if code is None:
+        say(f"nas: unexpected {type(error).__name__}: {error} (--debug)")
+        return 1
+    say(f"nas: {error}")
+    return code
 
 
 def exit_code(error: Exception) -> int | None:

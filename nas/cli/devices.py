@@ -28,8 +28,8 @@ Name = Annotated[str, typer.Argument(help="Name of the device.")]
 def add(
     name: Name,
     host: Annotated[str, typer.Option("--host", help="Host name, address or ~/.ssh/config alias.")],
-    port: Annotated[int | None, typer.Option("--port")] = None,
-    user: Annotated[str | None, typer.Option("--user")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Of SSH, if not 22.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="Login name there.")] = None,
     key: Annotated[Path | None, typer.Option("--key", help="Private key file.")] = None,
     known_hosts: Annotated[
         Path | None, typer.Option("--known-hosts", help="Instead of ~/.ssh/known_hosts.")

@@ -154,7 +154,9 @@ def report(
 
 
 def dashboard(
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = 8080,
+    port: Annotated[
+        int, typer.Option("--port", min=1, max=65535, help="On which to listen.")
+    ] = 8080,
     host: Annotated[
         str, typer.Option("--host", help="0.0.0.0 opens it to everybody on the network.")
     ] = "127.0.0.1",

@@ -34,8 +34,13 @@ def test_a_budget_beyond_the_picture_is_told_as_such():
     assert "budget 500 ms (further right)" in labels(figure)
 
 
-def test_title_subtitle_axes_and_legend_do_not_overlap():
-    figure = draw_front(made_up_report(device="a-device-with-a-rather-long-name" * 3))
+@pytest.mark.parametrize(
+    "report",
+    [made_up_report(device="a-device-with-a-rather-long-name" * 3), made_up_language_report()],
+    ids=["long name", "language"],
+)
+def test_title_subtitle_axes_and_legend_do_not_overlap(report):
+    figure = draw_front(report)
     figure.canvas.draw()
     axes = figure.axes[0]
     renderer = figure.canvas.get_renderer()
@@ -48,6 +53,7 @@ def test_title_subtitle_axes_and_legend_do_not_overlap():
     overlaps = [a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :]]
     assert not any(overlaps)
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert boxes[0].width > 0.85 * figure.bbox.width
 
 
 def test_a_dollar_in_a_name_is_no_formula(tmp_path):

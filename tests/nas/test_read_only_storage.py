@@ -48,6 +48,7 @@ def test_new_trials_are_seen_at_the_next_look(url):
     assert storage.get_n_trials(1) == 3
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_every_write_is_refused_in_one_line(url):
     storage = open_read_only(url)
     study = optuna.load_study(study_name="s", storage=storage)
@@ -101,9 +102,8 @@ def test_a_url_that_is_none_gives_one_line(wrong):
 def test_a_file_that_is_no_database_gives_one_line(tmp_path):
     path = tmp_path / "text.db"
     path.write_text("not a database at all, only words " * 200)
-    with pytest.raises(BadInput) as caught:
+    with pytest.raises(BadInput, match="cannot be read: file is not a database$"):
         open_read_only(f"sqlite:///{path}")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_password_is_not_shown():

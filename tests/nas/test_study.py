@@ -1,3 +1,4 @@
+import contextlib
 import sqlite3
 
 import optuna
@@ -5,7 +6,15 @@ import pytest
 
 from nas.errors import BadInput, UnknownStudy
 from nas.samplers import make_sampler
-from nas.study import StudySettings, create_study, load_study, open_storage, read_settings
+from nas.study import (
+    StudySettings,
+    check_settings,
+    create_study,
+    driver_url,
+    load_study,
+    open_storage,
+    read_settings,
+)
 
 
 def settings(**changes):
@@ -68,7 +77,7 @@ def test_a_study_of_somebody_else_is_not_taken_for_ours(storage):
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path):
     path = tmp_path / "nas.db"
     path.write_text("this is a letter to my aunt, and no database at all. " * 40)
-    with pytest.raises(BadInput, match="cannot be used as a storage") as caught:
+    with pytest.raises(BadInput, match="is no SQLite database") as caught:
         open_storage(f"sqlite:///{path}")
     assert "\n" not in str(caught.value)
     assert path.read_text().startswith("this is a letter")
@@ -85,5 +94,29 @@ def test_a_storage_of_another_optuna_version_is_refused(tmp_path):
 
 
 def test_a_url_that_is_none_is_refused():
-    with pytest.raises(BadInput, match="cannot be used as a storage"):
+    with pytest.raises(BadInput, match="'nonsense' is no URL"):
         open_storage("nonsense")
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "theirs.db"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE bookmarks (url TEXT)")
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match="another program's"):
+        open_storage(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_a_postgresql_url_gets_the_driver_that_we_install():
+    url = "postgresql://me:secret@host/nas"
+    assert driver_url(url) == "postgresql+psycopg://me:secret@host/nas"
+    assert driver_url("sqlite:///nas.db") == "sqlite:///nas.db"
+
+
+def test_settings_are_checked_without_making_a_study(storage):
+    check_settings(storage, "s", settings())
+    assert optuna.study.get_all_study_names(storage) == []
+    create_study(storage, "s", settings(), make_sampler("nsga2", 0))
+    with pytest.raises(BadInput, match=r"device = \"local\", not \"board\""):
+        check_settings(storage, "s", settings(device="board"))

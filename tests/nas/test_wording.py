@@ -58,6 +58,22 @@ def test_the_headline_without_a_front_tells_the_fastest_and_the_smallest():
     assert summary(report) == "1 evaluated, none on the front"
 
 
+def test_the_summary_gives_both_ends_of_the_front():
+    assert summary(made_up_report()) == (
+        "13 on the front, 12 measured: 82.71 to 97.13 % in 1.37 to 9.08 ms"
+    )
+    one = made_up_report(front=(measured(made_up_row(0), 1.0),))
+    assert summary(one) == "1 on the front, all measured: 90.00 % in 4.00 ms"
+
+
+def test_a_slow_network_that_is_there_for_its_memory_is_not_called_the_best():
+    best = made_up_row(0, latency_ms=2.0, quality=0.95)
+    small = made_up_row(1, latency_ms=9.0, quality=0.90, memory_mib=2.0)
+    report = made_up_report(front=(best, small))
+    assert headline(report).endswith("predicted, not measured yet: 95.00 % in 2.00 ms.")
+    assert summary(report).endswith("95.00 % in 2.00 ms")
+
+
 def test_nested_facts_become_rows_and_absent_ones_are_left_out():
     facts = {"cpu": {"model_name": "A76", "cores": [0, 1]}, "sensor": None, "threads": 1}
     assert flat_facts(facts) == {"cpu model name": "A76", "cpu cores": "0, 1", "threads": "1"}
