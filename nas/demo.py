@@ -18,8 +18,8 @@ from nas.reporting import write_study_report
 STUDY = "demo"
 # A part of `mobile` that two cores profile, train and search within eight minutes.
 ONLY = (
-    "resolution=28",
-    "width=0.5,0.75",
+    "resolution=20",
+    "width=0.5",
     "stage*.depth=1,2",
     "stage*.kernel=3,5",
     "stage*.expansion=3,6",

@@ -28,7 +28,7 @@ from nas.study import (
     read_settings,
 )
 from nas.supernet import Supernet
-from nas.training import TrainingProgress, default_plan, train
+from nas.training import default_plan, train
 from nas.verification import Verification, VerificationProgress, verify
 from nas.workspace import Workspace, open_workspace
 
@@ -135,7 +135,7 @@ def train_supernet(
             workspace.data,
             plan,
             checkpoint=workspace.supernet_file,
-            on_step=lambda p: report(_share_gone(p), p.left_s, f"loss {p.loss:.3f}"),
+            on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
         )
     return Estimator(supernet, workspace.data)
 
@@ -221,11 +221,6 @@ def _complete(workspace: Workspace, lut: Lut) -> bool:
 
 def _share(progress: VerificationProgress) -> float:
     return progress.measured / max(progress.measured + progress.left, 1)
-
-
-def _share_gone(progress: TrainingProgress) -> float:
-    """By time, as a limit in minutes may end a training before its steps do."""
-    return progress.elapsed_s / max(progress.elapsed_s + progress.left_s, 1e-9)
 
 
 def _search_words(progress: SearchProgress) -> str:

@@ -36,6 +36,7 @@ _INTERRUPTED = 130  # what Typer gives for Ctrl-C
 def main() -> None:
     """Entry point of the command `nas`."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would report home
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow a busy machine
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:

@@ -117,11 +117,11 @@ def doctor(name: Name, devices: Devices = DEFAULT_DEVICES, json: Json = False) -
         )
     else:
         print_table(f"doctor: {name}", ("check", "", "found", "cure"), rows)
-    failed = [c for c in checks if c.ok is False]
+    failed = next((c for c in checks if c.ok is False), None)
     if failed:
-        raise DeviceUnusable(
-            f"{name} is not fit: {failed[0].name}: {failed[0].detail}", device=name
-        )
+        cure = f"\n{failed.cure}" if failed.cure else ""
+        message = f"{name} is not fit: {failed.name}: {failed.detail}{cure}"
+        raise DeviceUnusable(message, device=name)
 
 
 @app.command()

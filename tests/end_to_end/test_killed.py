@@ -98,5 +98,3 @@ def test_ctrl_c_ends_a_search_with_a_word_and_keeps_what_was_evaluated(searched,
     assert trials(searched, "interrupted", state="RUNNING") == []
     rows = searched.ok("front", "interrupted", "--json").json
     assert {row["trial"] for row in rows} <= {number for number, _, _ in evaluated}
-
-

@@ -1,0 +1,129 @@
+"""A device that is pure arithmetic behind a real rig: real store, real ONNX, no noise, no waiting.
+
+A node takes 1 µs and 10 ns for each weight that it reads, whatever the phase.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from device_agents import Device, Job, JobFailed, JobResult, NodeTime, PhaseResult
+from latency_lut import DeviceProfile, open_store
+from nas.measurement import Rig
+from search_spaces import CostTable, SegmentExporter, Space
+
+CANARY_NS = 50_000
+FAILURE = JobFailed("board1: network.onnx: crash: it died", device="board1", kind="crash")
+
+Event = str | Exception
+Nodes = list[NodeTime]
+
+
+class ArithmeticSession:
+    """Stands where a session stands, and notes each job.
+
+    Args:
+        event: what becomes of a job with these nodes: a quality, or an error; by default good.
+
+    `slowness` is that of the whole device; `canary_slowness`, if given, that of its canary.
+    `peak_bytes` is what it says of memory; by default nothing.
+    """
+
+    def __init__(self, event: Callable[[Nodes], Event] = lambda _: "good") -> None:
+        self.event = event
+        self.slowness = 1.0
+        self.canary_slowness: float | None = None
+        self.peak_bytes: int | None = None
+        self.jobs: list[Job] = []
+        self.graphs: list[onnx.GraphProto] = []
+
+    def run(self, job: Job, model: Path) -> JobResult:
+        graph = onnx.load(model).graph
+        self.jobs.append(job)
+        self.graphs.append(graph)
+        nodes = _nodes(graph)
+        event = self.event(nodes)
+        if isinstance(event, Exception):
+            raise event
+        total_ns = round(self.slowness * sum(node.duration_ns for node in nodes))
+        timed = nodes if job.kind == "profile" else []
+        canary_ns = round((self.canary_slowness or self.slowness) * CANARY_NS)
+        return JobResult(
+            phases=tuple(
+                _phase(p.name, total_ns, timed, event, len(self.jobs)) for p in job.phases
+            ),
+            load_ns=1,
+            peak_bytes=self.peak_bytes,  # type: ignore[arg-type]
+            peak_kind="resident_over_empty_session",
+            provider="CPUExecutionProvider",
+            threads=1,
+            cores=(0,),
+            canary_before_ns=canary_ns,
+            canary_after_ns=canary_ns,
+            model_sha256="0" * 64,
+            warnings=(),
+        )
+
+
+@contextmanager
+def arithmetic_rig(
+    folder: Path, space: Space, session: ArithmeticSession | None = None
+) -> Iterator[Rig]:
+    """A rig of board1 with a store in `folder`."""
+    exporter = SegmentExporter()
+    profile = DeviceProfile("profile-1", "board1", {"threads": 1})
+    with open_store(f"sqlite:///{folder}/nas.db") as store:
+        store.add_profile(profile)
+        yield Rig(
+            device=Device(name="board1", host="board1"),
+            profile=profile,
+            session=session or ArithmeticSession(),  # type: ignore[arg-type]
+            store=store,
+            space=space,
+            exporter=exporter,
+            costs=CostTable(exporter),
+            folder=folder,
+        )
+
+
+def scripted(*events: Event) -> Callable[[Nodes], Event]:
+    """These events one after the other, then all is good."""
+    left = iter(events)
+    return lambda _: next(left, "good")
+
+
+def _nodes(graph: onnx.GraphProto) -> Nodes:
+    sizes = {t.name: int(np.prod(t.dims)) for t in graph.initializer}
+    return [
+        NodeTime(
+            name=node.name,
+            op_type=node.op_type,
+            provider="CPUExecutionProvider",
+            duration_ns=1000 + 10 * sum(sizes.get(name, 0) for name in node.input),
+        )
+        for node in graph.node
+    ]
+
+
+def _phase(
+    name: str, total_ns: int, nodes: Sequence[NodeTime], quality: str, number: int
+) -> PhaseResult:
+    return PhaseResult(
+        name=name,
+        group_ns=(total_ns,) * 10,
+        runs_per_group=3,
+        warmup_runs=1,
+        first_run_ns=total_ns,
+        latency_ns=total_ns,
+        low_ns=total_ns,
+        high_ns=total_ns,
+        p90_ns=total_ns + number,  # or two equal records would be one
+        p99_ns=total_ns,
+        min_ns=total_ns,
+        mad_ns=0,
+        quality=quality,  # type: ignore[arg-type]
+        nodes=tuple(nodes),
+    )

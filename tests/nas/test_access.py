@@ -1,0 +1,67 @@
+import pytest
+
+from device_agents import Device, DeviceUnreachable, Inventory, UnknownDevice
+from latency_lut import DeviceProfile, open_store
+from nas.access import check_precision, newest_profile, open_lut, open_predictor, rigs
+from nas.errors import BadInput
+from nas.profiling import profile
+from tests.latency_lut.networks import tiny_space
+from tests.nas.arithmetic_rig import arithmetic_rig
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    """Knows board1, at a port where nobody listens."""
+    device = Device(name="board1", host="127.0.0.1", port=1)
+    Inventory().with_device(device).save(tmp_path / "devices.toml")
+    return tmp_path / "devices.toml"
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return f"sqlite:///{tmp_path}/nas.db"
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """The storage holds what board1 measured of the tiny space."""
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        profile(rig, contexts_wanted=1)
+
+
+def test_every_name_is_looked_up_before_any_device_is_touched(inventory, storage):
+    with pytest.raises(UnknownDevice, match="did you mean board1"):
+        next(rigs("board1,board2", inventory, storage, tiny_space()))
+
+
+def test_a_device_that_cannot_be_reached_is_told(inventory, storage):
+    with pytest.raises(DeviceUnreachable, match="board1"):
+        next(rigs("board1", inventory, storage, tiny_space()))
+
+
+def test_a_precision_that_cannot_be_measured_is_refused_before_all_else(inventory, storage):
+    with pytest.raises(BadInput, match="'int4' is not supported; there is: fp32"):
+        next(rigs("board2", inventory, storage, tiny_space(), "int4"))
+    check_precision("fp32")
+
+
+def test_a_predictor_needs_no_connection(inventory, storage, filled):
+    space = tiny_space()
+    with open_predictor("board1", inventory, storage, space) as predictor:
+        prediction = predictor.predict(space.largest())
+    assert prediction.missing == ()
+    assert prediction.phases[0].latency_ns > 0
+
+
+def test_a_device_without_a_lut_is_told_how_to_get_one(inventory, storage):
+    with pytest.raises(BadInput, match="nas profile --space SPACE --device board1"):
+        with open_lut("board1", inventory, storage, "fp32"):
+            pass
+
+
+def test_a_device_that_changed_is_asked_by_its_newest_profile(inventory, storage, filled):
+    with open_store(storage) as store:
+        store.add_profile(DeviceProfile("profile-2", "board1", {"threads": 2}))
+        assert newest_profile(store, Inventory.load(inventory).get("board1")).id == "profile-2"
+    with open_lut("board1", inventory, storage, "fp32") as lut:
+        assert lut.entries == {}

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+
+from device_agents import Inventory, JobFailed
+from latency_lut import open_store
+from nas.measurement import open_rig, undisturbed_ns
+from search_spaces import ImageTask, TextTask, language, mobile, seeded_module
+from tests.latency_lut.networks import tiny_space
+from tests.nas.arithmetic_rig import (
+    CANARY_NS,
+    FAILURE,
+    ArithmeticSession,
+    arithmetic_rig,
+    scripted,
+)
+
+
+def test_the_undisturbed_time_is_the_mean_of_the_fastest_tenth():
+    assert undisturbed_ns([5, 900, 7, *range(100, 117)]) == 6
+    assert undisturbed_ns([30, 10, 20]) == 10
+
+
+def test_a_measurement_is_kept_before_it_is_told(tmp_path):
+    space, session = tiny_space(), ArithmeticSession()
+    session.peak_bytes = 3_000_000
+    with arithmetic_rig(tmp_path, space, session) as rig:
+        record = rig.measure(space.largest(), purpose="measure")
+        (kept,) = rig.store.networks(rig.profile.id)
+    assert kept == record
+    assert record.architecture_id == space.largest().id
+    assert record.purpose == "measure"
+    assert record.canary_ns == CANARY_NS
+    assert record.peak_bytes == 3_000_000
+    assert record.phases[0].latency_ns == sum(n.duration_ns for n in record.phases[0].nodes)
+    assert record.phases[0].runs == 30
+
+
+def test_a_network_that_was_only_timed_teaches_the_lut_nothing(tmp_path):
+    space = tiny_space()
+    with arithmetic_rig(tmp_path, space) as rig:
+        rig.measure(space.largest(), purpose="measure", nodes=False)
+        assert rig.session.jobs[0].kind == "time"
+        assert rig.store.lut(rig.profile.id).entries == {}
+        rig.measure(space.largest(), purpose="measure")
+        assert rig.session.jobs[1].kind == "profile"
+        assert len(rig.store.lut(rig.profile.id).entries) == 3
+
+
+def test_a_network_that_failed_leaves_no_record(tmp_path):
+    space, session = tiny_space(), ArithmeticSession(scripted(FAILURE))
+    with arithmetic_rig(tmp_path, space, session) as rig:
+        with pytest.raises(JobFailed):
+            rig.measure(space.smallest(), purpose="carrier")
+        assert rig.store.networks(rig.profile.id) == ()
+
+
+def test_the_canary_brings_a_slow_hour_to_the_usual_state(tmp_path):
+    space, session = tiny_space(), ArithmeticSession()
+    with arithmetic_rig(tmp_path, space, session) as rig:
+        usual = [rig.measure(space.smallest(), purpose="measure") for _ in range(2)][0]
+        rig.measure(space.largest(), purpose="measure")
+        session.slowness = 1.25
+        slow = rig.measure(space.smallest(), purpose="measure")
+        assert rig.canary_scale(usual) == pytest.approx(1)
+        assert rig.canary_scale(slow) == pytest.approx(0.8)
+    corrected = slow.phases[0].latency_ns * 0.8
+    assert corrected == pytest.approx(usual.phases[0].latency_ns, rel=1e-3)
+
+
+def test_the_weights_that_were_trained_are_those_that_are_measured(tmp_path):
+    space = tiny_space()
+    segments = space.segments(space.smallest())
+    modules = {s.place: seeded_module(s.block) for s in segments}
+    torch.nn.init.constant_(modules["stem"].weight, 7.0)
+    with arithmetic_rig(tmp_path, space) as rig:
+        rig.measure(space.smallest(), purpose="verify", modules=modules)
+        rig.measure(space.smallest(), purpose="verify")
+    trained, untrained = ({w.name: w for w in g.initializer} for g in rig.session.graphs)
+    sevens = np.full((4, 4), 7.0, dtype=np.float32).tobytes()
+    assert sevens in [w.raw_data for w in trained.values()]
+    assert sevens not in [w.raw_data for w in untrained.values()]
+
+
+def test_each_phase_of_a_decoder_is_fed_what_it_runs_on(tmp_path):
+    space = language(TextTask(context=16))
+    with arithmetic_rig(tmp_path, space) as rig:
+        record = rig.measure(space.smallest(), purpose="carrier")
+    (job,) = rig.session.jobs
+    assert [phase.name for phase in job.phases] == [phase.name for phase in space.phases]
+    feeds = {phase.name: {feed.name: feed for feed in phase.feeds} for phase in job.phases}
+    assert feeds["decode"]["tokens"].shape == (1, 1)
+    assert feeds["prefill"]["tokens"].shape == (1, 16)
+    assert feeds["decode"]["tokens"].dtype == "int64"
+    assert feeds["decode"]["t0"].low == feeds["decode"]["t0"].high > 0
+    assert feeds["prefill"]["t0"].low == feeds["prefill"]["t0"].high == 0
+    assert [timing.phase for timing in record.phases] == [phase.key for phase in space.phases]
+
+
+def test_this_machine_measures_a_network(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    space = mobile(ImageTask(1, 10, 20)).restricted({"width": [0.5]})
+    with (
+        open_store(f"sqlite:///{tmp_path}/nas.db") as store,
+        open_rig(Inventory().get("local"), space, store) as rig,
+    ):
+        record = rig.measure(space.smallest(), purpose="carrier")
+        assert store.profiles("local") == (rig.profile,)
+        lut = store.lut(rig.profile.id)
+    (timing,) = record.phases
+    assert 0 < timing.low_ns <= timing.latency_ns <= timing.high_ns
+    assert timing.runs >= 7
+    assert record.canary_ns > 0
+    assert len(lut.entries) == len(space.segments(space.smallest()))

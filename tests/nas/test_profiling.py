@@ -1,0 +1,117 @@
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from device_agents import JobFailed
+from nas.profiling import campaign_words, profile, space_keys
+from tests.latency_lut.networks import tiny_space
+from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted
+
+
+def contexts(rig):
+    return {key: e.carriers for key, e in rig.store.lut(rig.profile.id).entries.items()}
+
+
+def test_the_keys_of_a_space_are_those_of_all_blocks_that_may_ever_stand_somewhere():
+    # Two stems, two middle blocks with and without a bias in either size, one head.
+    assert len(space_keys(tiny_space())) == 2 + 4 + 1
+    assert len(space_keys(tiny_space(phases=("infer", "learn")))) == 2 * (2 + 4 + 1)
+
+
+def test_a_campaign_ends_when_every_segment_was_seen_in_as_many_networks_as_wanted(tmp_path):
+    space = tiny_space()
+    with arithmetic_rig(tmp_path, space) as rig:
+        campaign = profile(rig, contexts_wanted=2)
+        assert contexts(rig).keys() == space_keys(space)
+        assert min(contexts(rig).values()) >= 2
+        assert campaign.carriers == len(rig.store.networks(rig.profile.id, purpose="carrier"))
+    assert campaign.ended == "complete"
+    assert campaign.coverage == campaign.done == 1.0
+    assert campaign.failures == ()
+
+
+def test_what_the_lut_already_knows_is_not_measured_again(tmp_path):
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        whole = profile(rig, contexts_wanted=1).carriers
+        assert profile(rig, contexts_wanted=1).carriers == 0
+        more = profile(rig, contexts_wanted=2)
+        assert 0 < more.carriers <= whole + 1
+        assert more.ended == "complete"
+
+
+def test_when_the_minutes_are_over_the_carrier_in_flight_is_the_last(tmp_path):
+    seconds = itertools.count(step=10)
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        campaign = profile(rig, minutes=0.5, clock=lambda: next(seconds))
+        assert len(rig.store.networks(rig.profile.id)) == campaign.carriers
+    assert campaign.ended == "minutes"
+    assert campaign.carriers == 1
+    assert 0 < campaign.coverage < 1
+
+
+def test_progress_grows_with_each_carrier_and_estimates_what_is_left(tmp_path):
+    seen = []
+    seconds = itertools.count()
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        end = profile(rig, on_progress=seen.append, clock=lambda: next(seconds))
+    assert [c.carriers for c in seen] == list(range(1, end.carriers + 1))
+    shares = [c.done for c in seen]
+    assert shares == sorted(shares)
+    assert seen[0].remaining_s > 0
+    assert seen[-1].remaining_s == 0
+    assert campaign_words(seen[-1]) == f"{end.carriers} carriers, 7/7 keys"
+
+
+def test_one_network_that_fails_is_told_and_the_campaign_goes_on(tmp_path):
+    session = ArithmeticSession(scripted("good", FAILURE))
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        campaign = profile(rig, contexts_wanted=2)
+        assert min(contexts(rig).values()) >= 2
+    assert campaign.failures == (str(FAILURE),)
+    assert campaign.ended == "complete"
+
+
+def test_three_failures_in_a_row_are_the_devices_fault_and_what_was_measured_stays(tmp_path):
+    session = ArithmeticSession(scripted("good", FAILURE, FAILURE, FAILURE))
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        with pytest.raises(JobFailed, match="it died"):
+            profile(rig)
+        assert len(session.jobs) == 4
+        assert len(rig.store.networks(rig.profile.id)) == 1
+
+
+def test_segments_that_only_fail_are_given_up_and_stay_unknown(tmp_path):
+    one = tiny_space().restricted({"size": [1], "depth": [1], "bias1": [False], "head": [True]})
+    with arithmetic_rig(tmp_path, one, ArithmeticSession(lambda _: FAILURE)) as rig:
+        campaign = profile(rig, contexts_wanted=1)
+        assert contexts(rig) == {}
+    assert campaign.ended == "failures"
+    assert (campaign.known, campaign.total) == (0, 3)
+    assert len(campaign.failures) == campaign.carriers == 2
+
+
+def test_a_device_that_is_never_quiet_is_measured_a_few_times_more_and_then_let_be(tmp_path):
+    with arithmetic_rig(tmp_path, tiny_space(), ArithmeticSession(lambda _: "noisy")) as noisy:
+        campaign = profile(noisy, contexts_wanted=1)
+        assert min(contexts(noisy).values()) >= 2
+    assert campaign.ended == "complete"
+    assert campaign.coverage == 1.0
+
+
+def test_two_campaigns_of_one_seed_measure_the_same_networks(tmp_path):
+    runs = []
+    for name in ("first", "second"):
+        with arithmetic_rig(tmp_path / name, tiny_space()) as rig:
+            (tmp_path / name).mkdir(exist_ok=True)
+            profile(rig, seed=3)
+            runs.append([r.architecture_id for r in rig.store.networks(rig.profile.id)])
+    assert runs[0] == runs[1]
+
+
+def test_a_campaign_counts_only_what_this_device_profile_has_measured(tmp_path):
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        profile(rig, contexts_wanted=1)
+        other = replace(rig.profile, id="profile-2")
+        rig.store.add_profile(other)
+        assert profile(replace(rig, profile=other), contexts_wanted=1).carriers > 0

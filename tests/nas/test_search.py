@@ -1,0 +1,160 @@
+import logging
+import warnings
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from latency_lut import Predictor
+from nas.errors import StudyError
+from nas.profiling import profile
+from nas.search import Search
+from tests.latency_lut.networks import tiny_space
+from tests.nas.arithmetic_rig import arithmetic_rig
+from tests.nas.studies import CountingEstimator, new_study
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    """Knows every segment of the tiny space, in two phases."""
+    space = tiny_space(phases=("infer", "learn"))
+    with arithmetic_rig(tmp_path_factory.mktemp("rig"), space) as rig:
+        profile(rig)
+        return Predictor(space, rig.store.lut(rig.profile.id))
+
+
+def search_for(study, predictor, **more):
+    estimator = CountingEstimator(predictor.space)
+    return Search(study, predictor.space, predictor, estimator, **more), estimator
+
+
+def evaluated(study):
+    return [t for t in study.trials if t.state == TrialState.COMPLETE and not is_repeat(t)]
+
+
+def is_repeat(trial):
+    return "duplicate_of" in trial.user_attrs
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe", "random"])
+def test_the_wanted_number_of_different_networks_is_evaluated(predictor, sampler):
+    study = new_study(sampler=sampler)
+    search, estimator = search_for(study, predictor)
+    search.run(12)
+    assert len(estimator.asked) == len(set(estimator.asked)) == 12
+    assert [t.user_attrs["id"] for t in evaluated(study)] == estimator.asked
+
+
+def test_the_smallest_and_the_largest_network_come_first(predictor):
+    search, estimator = search_for(new_study(), predictor)
+    search.run(4)
+    space = predictor.space
+    assert estimator.asked[:2] == [space.smallest().id, space.largest().id]
+
+
+def test_a_trial_tells_its_network_its_interval_and_its_size(predictor):
+    study = new_study()
+    search_for(study, predictor)[0].run(1)
+    trial = study.trials[0]
+    prediction = predictor.predict(predictor.space.smallest())
+    assert predictor.space.parse(trial.user_attrs["architecture"]) == predictor.space.smallest()
+    assert trial.values == [
+        0.5,
+        pytest.approx(prediction.phases[0].latency_ns / 1e6),
+        pytest.approx(prediction.memory_bytes / 2**20),
+    ]
+    assert trial.user_attrs["high_ms"] == pytest.approx(prediction.phases[0].high_ns / 1e6)
+    assert trial.user_attrs["learn_ms"] == pytest.approx(prediction.phases[1].latency_ns / 1e6)
+    assert trial.user_attrs["params"] == prediction.params
+    assert trial.user_attrs["standard_error"] == 0.01
+
+
+def test_a_network_proposed_again_is_told_the_same_values_and_not_evaluated(predictor):
+    study = new_study(max_latency_ms=1.0)
+    search, estimator = search_for(study, predictor)
+    search.run(predictor.space.count())
+    repeats = [t for t in study.trials if is_repeat(t)]
+    assert repeats
+    for repeat in repeats:
+        twin = study.trials[repeat.user_attrs["duplicate_of"]]
+        assert repeat.user_attrs["id"] == twin.user_attrs["id"]
+        assert repeat.values == twin.values
+        assert repeat.constraints == twin.constraints
+    assert len(set(estimator.asked)) == len(estimator.asked)
+
+
+def test_a_space_is_searched_to_its_end_and_no_further(predictor):
+    search, estimator = search_for(new_study(), predictor)
+    search.run(10_000)
+    assert len(estimator.asked) == predictor.space.count()
+
+
+def test_a_second_search_counts_what_the_first_evaluated(predictor):
+    study = new_study()
+    search_for(study, predictor)[0].run(5)
+    again, estimator = search_for(study, predictor)
+    again.run(5)
+    assert estimator.asked == []
+    again.run(8)
+    assert len(estimator.asked) == 3
+    assert len({t.user_attrs["id"] for t in evaluated(study)}) == 8
+
+
+def test_budgets_are_constraints_on_the_high_end_relative_to_the_budget(predictor):
+    high_ms = predictor.predict(predictor.space.largest()).phases[0].high_ns / 1e6
+    study = new_study(max_latency_ms=high_ms / 2, max_memory_mib=1e6)
+    search_for(study, predictor)[0].run(2)
+    smallest, largest = study.trials
+    assert largest.constraints["latency"] == pytest.approx(1.0)
+    assert largest.constraints["memory"] == pytest.approx(-1.0, abs=1e-3)
+    assert smallest.constraints["latency"] < 0
+
+
+def test_without_a_budget_there_is_no_constraint(predictor):
+    study = new_study()
+    search_for(study, predictor)[0].run(1)
+    assert study.trials[0].constraints == {}
+
+
+def test_progress_is_told_after_each_trial(predictor):
+    told = []
+    search, _ = search_for(new_study(), predictor, on_progress=told.append)
+    search.run(6)
+    assert [p.evaluated for p in told][-1] == 6
+    assert all(p.wanted == 6 for p in told)
+    assert len(told) == 6 + told[-1].repeated
+
+
+@pytest.fixture
+def ignorant(tmp_path):
+    """Has measured the smallest network only."""
+    space = tiny_space()
+    with arithmetic_rig(tmp_path, space) as rig:
+        rig.measure(space.smallest(), purpose="carrier")
+        return Predictor(space, rig.store.lut(rig.profile.id))
+
+
+def test_a_network_with_unknown_segments_is_passed_over_not_guessed(ignorant):
+    study, told = new_study(), []
+    search, estimator = search_for(study, ignorant, on_progress=told.append)
+    with pytest.raises(StudyError, match="300 proposals in a row.*nas profile --space tiny"):
+        search.run(5)
+    pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
+    assert len(pruned) == told[-1].incomplete >= 300
+    assert all(t.user_attrs["missing"] for t in pruned)
+    assert len(estimator.asked) == len(evaluated(study)) < 5
+
+
+def test_a_sampler_that_has_run_dry_ends_the_search_with_a_word(predictor, caplog):
+    study = new_study()
+    space = predictor.space
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = optuna.samplers.PartialFixedSampler(
+            {c.name: c.values[0] for c in space.choices}, optuna.samplers.RandomSampler(seed=0)
+        )
+    search, estimator = search_for(study, predictor)
+    with caplog.at_level(logging.WARNING, "nas.search"):
+        search.run(5)
+    assert len(estimator.asked) == 2  # the two that do not come from the sampler
+    assert "proposes nothing new" in caplog.text
