@@ -110,6 +110,7 @@ class _Ledger:
         self.unmeasured: Counter[str] = Counter()
         for entry in rig.store.lut(rig.profile.id, PRECISION).entries.values():
             seen = self.good if entry.quality == "good" else self.doubtful
+            self.doubtful[entry.key] = entry.set_aside
             seen[entry.key] = entry.carriers
         self._share_at_start = self.share()
 

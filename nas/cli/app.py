@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from typing import Any
 
 import typer
 
@@ -57,15 +58,21 @@ def main() -> None:
 def _tell(error: Exception) -> int:
     """Says in a line or two what went wrong, and gives the exit code."""
     if isinstance(error, _UsageError):
-        message, command = error.format_message(), error.ctx.command_path if error.ctx else "nas"
-        if message:  # none when a group without a command has shown its help
-            say(f"nas: {message.rstrip('.')}. See: {command} --help")
-        return error.exit_code
+        return _tell_usage(error)
     code = exit_code(error)
     if code is None:
         say(f"nas: unexpected {type(error).__name__}: {error} (--debug)")
         return 1
     say(f"nas: {error}")
+    return code
+
+
+def _tell_usage(error: Any) -> int:
+    """As `_tell`; a group without a command has shown its help already and has no message."""
+    code, message = int(error.exit_code), error.format_message().rstrip(".")
+    if message:
+        command = error.ctx.command_path if error.ctx else "nas"
+        say(f"nas: {message}. See: {command} --help")
     return code
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from device_agents import (
+    Check,
     Device,
     DeviceUnusable,
     Inventory,
@@ -106,22 +107,30 @@ def remove(
 
 
 @app.command()
-def doctor(name: Name, devices: Devices = DEFAULT_DEVICES, json: Json = False) -> None:
+def doctor(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the device; all of the inventory if left out.")
+    ] = None,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
     """Check a device step by step; exit code 4 if it cannot be used."""
-    checks = examine(Inventory.load(devices).get(name))
-    rows = [(c.name, _verdict(c.ok), c.detail, c.cure or "") for c in checks]
+    inventory = Inventory.load(devices)
+    chosen = [inventory.get(name)] if name else list(inventory)
+    found = {device.name: examine(device) for device in chosen}
     if json:
-        fields = ("check", "ok", "detail", "cure")
-        print_json(
-            [dict(zip(fields, (c.name, c.ok, c.detail, c.cure), strict=True)) for c in checks]
-        )
+        documents = {key: [_document(check) for check in found[key]] for key in found}
+        print_json(documents[name] if name else documents)
     else:
-        print_table(f"doctor: {name}", ("check", "", "found", "cure"), rows)
-    failed = next((c for c in checks if c.ok is False), None)
-    if failed:
-        cure = f"\n{failed.cure}" if failed.cure else ""
-        message = f"{name} is not fit: {failed.name}: {failed.detail}{cure}"
-        raise DeviceUnusable(message, device=name)
+        for key, checks in found.items():
+            rows = [(c.name, _verdict(c.ok), c.detail, c.cure or "") for c in checks]
+            print_table(f"doctor: {key}", ("check", "", "found", "cure"), rows)
+    for key, checks in found.items():
+        failed = next((c for c in checks if c.ok is False), None)
+        if failed:
+            cure = f"\n{failed.cure}" if failed.cure else ""
+            message = f"{key} is not fit: {failed.name}: {failed.detail}{cure}"
+            raise DeviceUnusable(message, device=key)
 
 
 @app.command()
@@ -142,6 +151,15 @@ def trust(
         print_json({"trusted": name, "fingerprint": key.fingerprint})
     else:
         show(f"trusted {name}; next: nas devices doctor {name}")
+
+
+def _document(check: Check) -> dict[str, object]:
+    return {
+        "check": check.name,
+        "ok": check.ok,
+        "detail": check.detail,
+        "cure": check.cure,
+    }
 
 
 def _verdict(ok: bool | None) -> str:

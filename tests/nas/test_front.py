@@ -134,6 +134,14 @@ def test_a_memory_that_the_device_cannot_measure_stays_the_predicted_one():
     assert row.shown_memory_mib == 8.0
 
 
+def test_a_measured_peak_does_not_let_worse_networks_up_that_were_not_measured():
+    study = new_study()
+    add(study, 0, 0.90, 4.0, memory_mib=8.0)
+    add(study, 1, 0.80, 5.0, memory_mib=8.0)
+    measure(study, 0, 4.0, memory_mib=12.0)
+    assert trials(read_front(study, SPACE).rows) == [0]
+
+
 def test_where_nothing_meets_the_budgets_the_nearest_is_told():
     study = new_study(max_latency_ms=2.0, max_memory_mib=4.0)
     add(study, 0, 0.90, 4.0, memory_mib=4.0)  # up to 4.4 ms: over by 1.2

@@ -99,11 +99,18 @@ def test_a_device_that_is_never_quiet_is_measured_a_few_times_more_and_then_let_
     assert campaign.coverage == 1.0
 
 
+def test_flagged_networks_beside_good_ones_count_for_the_next_campaign_too(tmp_path):
+    session = ArithmeticSession(scripted(*["good", "noisy", "noisy"] * 20))
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        assert profile(rig, contexts_wanted=3).ended == "complete"
+        assert profile(rig, contexts_wanted=3).carriers == 0
+
+
 def test_two_campaigns_of_one_seed_measure_the_same_networks(tmp_path):
     runs = []
     for name in ("first", "second"):
+        (tmp_path / name).mkdir()
         with arithmetic_rig(tmp_path / name, tiny_space()) as rig:
-            (tmp_path / name).mkdir(exist_ok=True)
             profile(rig, seed=3)
             runs.append([r.architecture_id for r in rig.store.networks(rig.profile.id)])
     assert runs[0] == runs[1]
