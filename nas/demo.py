@@ -12,8 +12,8 @@ from nas.launch import (
     run_search,
     verify_study,
 )
-from nas.report import ReportFiles
-from nas.reporting import write_study_report
+from nas.report.files import ReportFiles
+from nas.report.study_report import write_study_report
 
 STUDY = "demo"
 # A part of `mobile` that two cores profile, train and search within eight minutes.

@@ -11,8 +11,8 @@ import optuna
 from device_agents import Device, Inventory
 from latency_lut import Lut, Predictor, coverage, open_store
 from nas.access import check_precision, newest_profile
-from nas.accuracy import Estimator
-from nas.checkpoint import load_supernet
+from nas.accuracy.estimator import Estimator
+from nas.accuracy.checkpoint import load_supernet
 from nas.errors import BadInput
 from nas.front import Front, read_front
 from nas.measurement import PRECISION, open_rig
@@ -27,8 +27,8 @@ from nas.study import (
     open_storage,
     read_settings,
 )
-from nas.supernet import Supernet
-from nas.training import default_plan, train
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import default_plan, train
 from nas.verification import Verification, VerificationProgress, verify
 from nas.workspace import Workspace, open_workspace
 

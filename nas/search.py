@@ -9,7 +9,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from latency_lut import Prediction
-from nas.accuracy import Quality
+from nas.accuracy.estimator import Quality
 from nas.errors import StudyError
 from nas.study import read_settings
 from nas.units import MIB, MS

@@ -99,7 +99,7 @@ def front(
 ) -> None:
     """Print the front of a study: measured where it was measured, predicted elsewhere."""
     from nas.launch import open_study
-    from nas.reporting import study_report, write_csv
+    from nas.report.study_report import study_report, write_csv
 
     opened = open_study(study, storage)
     if csv:
@@ -143,7 +143,7 @@ def report(
 ) -> None:
     """Write front.csv, front.png and report.html, and attach the front to the dashboard."""
     from nas.launch import open_study
-    from nas.reporting import write_study_report
+    from nas.report.study_report import write_study_report
 
     files = write_study_report(open_study(study, storage), storage, output)
     if json:
@@ -163,7 +163,7 @@ def dashboard(
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Serve Optuna's dashboard on the storage, read-only, until Ctrl-C."""
-    from nas.dashboard import serve
+    from nas.dashboard.server import serve
 
     say(f"dashboard of {storage}: http://{host}:{port}/   (Ctrl-C ends it)")
     serve(storage, port=port, host=host)

@@ -2,7 +2,7 @@
 
 import optuna
 
-from nas.accuracy import Quality
+from nas.accuracy.estimator import Quality
 from nas.samplers import make_sampler
 from nas.study import StudySettings, create_study
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from nas.chart_data import agreement_chart, front_chart
+from nas.report.chart_data import agreement_chart, front_chart
 from tests.nas.front_rows import made_up_language_report, made_up_report, made_up_row, measured
 
 

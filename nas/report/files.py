@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from nas.chart_data import AgreementChart, FrontChart, agreement_chart, front_chart
+from nas.report.chart_data import AgreementChart, FrontChart, agreement_chart, front_chart
 from nas.front_row import FrontRow, Report
-from nas.plots import write_front_png
-from nas.svg_frame import SvgFrame
-from nas.time_shares import time_shares
-from nas.wording import (
+from nas.report.plots import write_front_png
+from nas.report.svg_frame import SvgFrame
+from nas.report.time_shares import time_shares
+from nas.report.wording import (
     count_text,
     flat_facts,
     has_prefill,

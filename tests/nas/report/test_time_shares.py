@@ -1,7 +1,7 @@
 import pytest
 
 from nas.front_row import SegmentShare
-from nas.time_shares import MOST_GROUPS, group_of, time_shares
+from nas.report.time_shares import MOST_GROUPS, group_of, time_shares
 from tests.nas.front_rows import made_up_language_report, made_up_report, made_up_row
 
 

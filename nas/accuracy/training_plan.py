@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nas.compute import best_device
+from nas.accuracy.compute import best_device
 from nas.data import Data, ImageData
 from nas.errors import BadInput
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from nas.errors import BadInput, StudyError
-from nas.read_only_storage import open_read_only, with_listed_constraints
+from nas.dashboard.read_only_storage import open_read_only, with_listed_constraints
 
 
 @pytest.fixture

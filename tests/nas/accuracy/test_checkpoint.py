@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas.checkpoint import (
+from nas.accuracy.checkpoint import (
     Moments,
     TrainingState,
     load_supernet,
@@ -15,7 +15,7 @@ from nas.checkpoint import (
     write_checkpoint,
 )
 from nas.errors import CheckpointError
-from nas.supernet import Supernet
+from nas.accuracy.supernet import Supernet
 from search_spaces import ImageTask, Space, mobile
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nas.compute import best_device
+from nas.accuracy.compute import best_device
 from nas.errors import BadInput
 from search_spaces import (
     Architecture,

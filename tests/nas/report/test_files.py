@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nas.front_row import Dropped
-from nas.report import front_frame, render_html, write_report
+from nas.report.files import front_frame, render_html, write_report
 from tests.nas.front_rows import (
     made_up_language_report,
     made_up_report,

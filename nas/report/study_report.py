@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from latency_lut import Lut, coverage, open_store
-from nas.dashboard import annotate
+from nas.dashboard.server import annotate
 from nas.front_row import FrontRow, Report, SegmentShare
 from nas.launch import OpenStudy
-from nas.report import ReportFiles, front_frame, write_report
+from nas.report.files import ReportFiles, front_frame, write_report
 from nas.study import StudySettings
 from search_spaces import segment_key
 

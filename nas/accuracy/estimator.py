@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nas.batches import Batch, Feed, held_out_batch, training_batch
-from nas.compute import cpu_threads, mixed_precision
+from nas.accuracy.batches import Batch, Feed, held_out_batch, training_batch
+from nas.accuracy.compute import cpu_threads, mixed_precision
 from nas.data import Data, ImageData
 from nas.errors import BadInput
-from nas.supernet import Supernet, modules_by_place
+from nas.accuracy.supernet import Supernet, modules_by_place
 from search_spaces import Architecture, Network
 
 _HELD_OUT_IMAGES = 1000  # our choice: 0.7 % standard error at 95 % accuracy

@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nas.batches import Batch, Feed, shifted, training_batch
-from nas.checkpoint import (
+from nas.accuracy.batches import Batch, Feed, shifted, training_batch
+from nas.accuracy.checkpoint import (
     Moments,
     TrainingState,
     check_origin,
@@ -29,11 +29,11 @@ from nas.checkpoint import (
     space_label,
     write_checkpoint,
 )
-from nas.compute import cpu_threads, mixed_precision, seeded
+from nas.accuracy.compute import cpu_threads, mixed_precision, seeded
 from nas.data import Data
 from nas.errors import BadInput, CheckpointError, TrainingDiverged
-from nas.supernet import Supernet
-from nas.training_plan import TrainingPlan, default_plan
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training_plan import TrainingPlan, default_plan
 from search_spaces import Architecture
 
 __all__ = ["TrainingPlan", "TrainingProgress", "TrainingResult", "default_plan", "train"]

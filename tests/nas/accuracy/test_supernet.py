@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nas.errors import BadInput
-from nas.supernet import Supernet
+from nas.accuracy.supernet import Supernet
 from search_spaces import (
     Block,
     Choice,

@@ -1,6 +1,6 @@
 import json
 
-from nas.interactive_plots import agreement_figure, front_figure
+from nas.dashboard.interactive_plots import agreement_figure, front_figure
 from tests.nas.front_rows import made_up_report, made_up_row
 
 

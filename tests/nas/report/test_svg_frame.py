@@ -1,7 +1,7 @@
 import pytest
 
-from nas.chart_data import Range
-from nas.svg_frame import SvgFrame, round_ticks
+from nas.report.chart_data import Range
+from nas.report.svg_frame import SvgFrame, round_ticks
 
 
 def test_the_ends_of_the_ranges_are_the_corners_of_the_drawing():

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from nas.accuracy import Estimator
+from nas.accuracy.estimator import Estimator
 from nas.data import ImageData, TextData, load_data
 from nas.errors import BadInput
-from nas.supernet import Supernet
+from nas.accuracy.supernet import Supernet
 from search_spaces import Space, language, mobile
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import optuna
 import pytest
 
-from nas.dashboard import annotate, open_server
+from nas.dashboard.server import annotate, open_server
 from nas.errors import BadInput
 from tests.nas.front_rows import made_up_report, made_up_row
 

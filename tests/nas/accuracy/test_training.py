@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas.accuracy import Estimator
-from nas.compute import cpu_threads
+from nas.accuracy.estimator import Estimator
+from nas.accuracy.compute import cpu_threads
 from nas.data import ImageData, TextData, load_data
 from nas.errors import BadInput, CheckpointError, TrainingDiverged
-from nas.supernet import Supernet
-from nas.training import TrainingPlan, TrainingProgress, default_plan, train
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import TrainingPlan, TrainingProgress, default_plan, train
 from search_spaces import Space, language, mobile
 
 # Trains until step 4 and says so; arguments: checkpoint, threads, folders to import from.
@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path[:0] = sys.argv[3:]
 from nas.data import load_data
-from nas.supernet import Supernet
-from nas.training import train
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import train
 from test_training import PLAN, small_space
 
 def on_step(progress):

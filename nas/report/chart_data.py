@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.front_row import FrontRow, Report
-from nas.wording import latency_title, ms_text, quality_text, quality_title
+from nas.report.wording import latency_title, ms_text, quality_text, quality_title
 
 # Networks that take three times the slowest of the front would squeeze it into a corner.
 _SLOWEST_SHOWN = 3.0  # our choice

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from nas.errors import CheckpointError
-from nas.supernet import Supernet
+from nas.accuracy.supernet import Supernet
 from search_spaces import Space
 
 _FORMAT = 1  # raised when the content changes its meaning

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from nas.chart_data import Range
+from nas.report.chart_data import Range
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 48  # pixels for the labels of the axes
 _PIXELS_A_TICK = 90  # our choice: labels stay apart even where twice as many are drawn

@@ -3,7 +3,7 @@
 import re
 
 from nas.front_row import FrontRow, Report
-from nas.wording import (
+from nas.report.wording import (
     budget_text,
     has_prefill,
     headline,

@@ -15,9 +15,9 @@ from optuna_dashboard import get_note, save_note, save_plotly_graph_object, wsgi
 
 from nas.errors import BadInput
 from nas.front_row import Report
-from nas.interactive_plots import agreement_figure, front_figure
-from nas.read_only_storage import open_read_only
-from nas.study_note import study_note
+from nas.dashboard.interactive_plots import agreement_figure, front_figure
+from nas.dashboard.read_only_storage import open_read_only
+from nas.dashboard.study_note import study_note
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@ import struct
 
 import pytest
 
-from nas.plots import draw_front, write_front_png
+from nas.report.plots import draw_front, write_front_png
 from tests.nas.front_rows import made_up_language_report, made_up_report, made_up_row
 
 

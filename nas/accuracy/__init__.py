@@ -1,0 +1,1 @@
+"""How good a network is: a weight-sharing supernet, its training, and what it says."""

@@ -1,0 +1,1 @@
+"""A study told to a person: table, pictures, one page."""
