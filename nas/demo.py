@@ -64,6 +64,7 @@ def run_demo(folder: Path, around: Surroundings) -> DemoOutcome:
         best,
         folder / "most_accurate.onnx",
         opened.estimator().modules(best),
+        opened.workspace.input_notes,
     )
     report = write_study_report(opened, around.storage, folder)
     return DemoOutcome(front=front, report=report, exported=exported)

@@ -41,6 +41,7 @@ def export_architecture(
     architecture: Architecture,
     path: Path,
     modules: Mapping[str, nn.Module] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> Exported:
     """Writes the ONNX of a network, whole or not at all, and checks it in every phase.
 
@@ -49,6 +50,7 @@ def export_architecture(
         architecture: what to export.
         path: of the file.
         modules: trained modules by place; random weights where not given.
+        notes: what else the file's metadata is to say, such as how inputs are scaled.
 
     Raises:
         ExportError: ONNX Runtime and PyTorch disagree, or the file cannot be written.
@@ -56,10 +58,8 @@ def export_architecture(
     segments = space.segments(architecture)
     modules = modules or {s.place: seeded_module(s.block) for s in segments}
     model = export_network(segments, modules=modules)
-    onnx.helper.set_model_props(
-        model,
-        {"architecture": architecture.to_json(), "space": space.name, "task": str(space.task)},
-    )
+    facts = {"architecture": architecture.to_json(), "space": space.name, "task": str(space.task)}
+    onnx.helper.set_model_props(model, facts | dict(notes or {}))
     content = model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     difference = max(_difference(session, segments, modules, phase) for phase in space.phases)

@@ -11,8 +11,10 @@ import optuna
 from device_agents import Device, Inventory
 from latency_lut import Lut, Predictor, coverage, open_store
 from nas.access import check_precision, newest_profile
-from nas.accuracy.estimator import Estimator
 from nas.accuracy.checkpoint import load_supernet
+from nas.accuracy.estimator import Estimator
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import default_plan, train
 from nas.errors import BadInput
 from nas.front import Front, read_front
 from nas.measurement import PRECISION, open_rig
@@ -27,8 +29,6 @@ from nas.study import (
     open_storage,
     read_settings,
 )
-from nas.accuracy.supernet import Supernet
-from nas.accuracy.training import default_plan, train
 from nas.verification import Verification, VerificationProgress, verify
 from nas.workspace import Workspace, open_workspace
 

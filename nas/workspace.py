@@ -68,6 +68,17 @@ class Workspace:
         return "accuracy" if isinstance(self.data, ImageData) else "bits_per_byte"
 
     @property
+    def input_notes(self) -> dict[str, str]:
+        """How an exported network wants its input, for the file's metadata."""
+        if not isinstance(self.data, ImageData):
+            return {"input": "bytes of text as whole numbers"}
+        mean, std = (
+            ", ".join(f"{v:.6g}" for v in values.tolist())
+            for values in (self.data.mean, self.data.std)
+        )
+        return {"input": "(pixel - mean) / std by channel", "mean": mean, "std": std}
+
+    @property
     def guessing(self) -> float:
         """The score of a network that knows nothing: all answers are equally likely."""
         if isinstance(self.data, ImageData):

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nas.errors import CheckpointError
 from nas.accuracy.supernet import Supernet
+from nas.errors import CheckpointError
 from search_spaces import Space
 
 _FORMAT = 1  # raised when the content changes its meaning

@@ -13,9 +13,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from nas.accuracy.batches import Batch, Feed, held_out_batch, training_batch
 from nas.accuracy.compute import cpu_threads, mixed_precision
+from nas.accuracy.supernet import Supernet, modules_by_place
 from nas.data import Data, ImageData
 from nas.errors import BadInput
-from nas.accuracy.supernet import Supernet, modules_by_place
 from search_spaces import Architecture, Network
 
 _HELD_OUT_IMAGES = 1000  # our choice: 0.7 % standard error at 95 % accuracy

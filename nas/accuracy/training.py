@@ -30,10 +30,10 @@ from nas.accuracy.checkpoint import (
     write_checkpoint,
 )
 from nas.accuracy.compute import cpu_threads, mixed_precision, seeded
-from nas.data import Data
-from nas.errors import BadInput, CheckpointError, TrainingDiverged
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training_plan import TrainingPlan, default_plan
+from nas.data import Data
+from nas.errors import BadInput, CheckpointError, TrainingDiverged
 from search_spaces import Architecture
 
 __all__ = ["TrainingPlan", "TrainingProgress", "TrainingResult", "default_plan", "train"]

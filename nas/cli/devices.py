@@ -16,7 +16,7 @@ from device_agents import (
 )
 from device_agents import purge as purge_folder
 from device_agents import trust as trust_key
-from nas.cli.options import DEFAULT_DEVICES, Devices, Json
+from nas.cli.options import DEFAULT_DEVICES, DEFAULT_STORAGE, Devices, Json, Storage
 from nas.cli.output import print_json, print_table, say, show
 from nas.errors import BadInput
 
@@ -40,6 +40,7 @@ def add(
         str, typer.Option("--provider", help="ONNX Runtime execution provider.")
     ] = "CPUExecutionProvider",
     devices: Devices = DEFAULT_DEVICES,
+    storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
 ) -> None:
     """Add a device to the inventory, or change one of that name."""
@@ -61,7 +62,11 @@ def add(
 
 
 @app.command("list")
-def list_devices(devices: Devices = DEFAULT_DEVICES, json: Json = False) -> None:
+def list_devices(
+    devices: Devices = DEFAULT_DEVICES,
+    storage: Storage = DEFAULT_STORAGE,
+    json: Json = False,
+) -> None:
     """List the devices of the inventory."""
     rows = [
         {
@@ -87,6 +92,7 @@ def remove(
         bool, typer.Option("--purge", help="Also delete the agent's folder on the device.")
     ] = False,
     devices: Devices = DEFAULT_DEVICES,
+    storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
 ) -> None:
     """Remove a device from the inventory."""
@@ -112,6 +118,7 @@ def doctor(
         str | None, typer.Argument(help="Name of the device; all of the inventory if left out.")
     ] = None,
     devices: Devices = DEFAULT_DEVICES,
+    storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
 ) -> None:
     """Check a device step by step; exit code 4 if it cannot be used."""
@@ -138,6 +145,7 @@ def trust(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     devices: Devices = DEFAULT_DEVICES,
+    storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
 ) -> None:
     """Show the fingerprint of a device's host key and, if you agree, remember the key."""

@@ -4,7 +4,16 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.options import DataRef, Json, Only, Seed
+from nas.cli.options import (
+    DEFAULT_DEVICES,
+    DEFAULT_STORAGE,
+    DataRef,
+    Devices,
+    Json,
+    Only,
+    Seed,
+    Storage,
+)
 from nas.cli.output import print_json, print_table, show
 
 app = typer.Typer(help="Search spaces: list, show, sample.", no_args_is_help=True)
@@ -15,7 +24,11 @@ Reference = Annotated[
 
 
 @app.command("list")
-def list_spaces(json: Json = False) -> None:
+def list_spaces(
+    storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
     """List the built-in spaces."""
     from search_spaces import BUILT_IN, load_space
 
@@ -32,7 +45,12 @@ def list_spaces(json: Json = False) -> None:
 
 @app.command("show")
 def show_space(
-    space: Reference, only: Only = None, data: DataRef = None, json: Json = False
+    space: Reference,
+    only: Only = None,
+    data: DataRef = None,
+    storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
 ) -> None:
     """Show a space's choices and how many architectures and segments it has."""
     from nas.profiling import space_keys
@@ -66,6 +84,8 @@ def sample(
     seed: Seed = 0,
     only: Only = None,
     data: DataRef = None,
+    storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
     """Sample architectures, one JSON line each (with --json as well)."""

@@ -95,6 +95,7 @@ def front(
     study: Study,
     csv: Annotated[Path | None, typer.Option("--csv", help="Also write it as CSV.")] = None,
     storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
     """Print the front of a study: measured where it was measured, predicted elsewhere."""
@@ -139,6 +140,7 @@ def report(
     study: Study,
     output: Annotated[Path | None, typer.Option("--output", help="Folder to write.")] = None,
     storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
     """Write front.csv, front.png and report.html, and attach the front to the dashboard."""
@@ -161,11 +163,16 @@ def dashboard(
         str, typer.Option("--host", help="0.0.0.0 opens it to everybody on the network.")
     ] = "127.0.0.1",
     storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
 ) -> None:
     """Serve Optuna's dashboard on the storage, read-only, until Ctrl-C."""
     from nas.dashboard.server import serve
 
-    say(f"dashboard of {storage}: http://{host}:{port}/   (Ctrl-C ends it)")
+    url = f"http://{host}:{port}/"
+    if json:
+        print_json({"url": url})
+    say(f"dashboard of {storage}: {url}   (Ctrl-C ends it)")
     serve(storage, port=port, host=host)
 
 
@@ -180,6 +187,7 @@ def export(
     only: Only = None,
     data: DataRef = None,
     storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
     """Write an architecture as ONNX with its inherited weights, checked against PyTorch."""
@@ -191,15 +199,15 @@ def export(
 
     check_precision(precision)
     if study is None:
-        found, modules = open_space(space, only=only or (), data=data), None
-        architecture = read_architecture(arch, found)
+        found = open_space(space, only=only or (), data=data)
+        architecture, modules, notes = read_architecture(arch, found), None, {}
         say("no --study given: the weights are random, good for timing only")
     else:
         opened = open_study(study, storage)
         found = opened.workspace.space
-        architecture = read_architecture(arch, found)
+        architecture, notes = read_architecture(arch, found), opened.workspace.input_notes
         modules = opened.estimator().modules(architecture)
-    exported = export_architecture(found, architecture, output, modules)
+    exported = export_architecture(found, architecture, output, modules, notes)
     document = {
         "id": architecture.id,
         "file": str(exported.path),

@@ -5,8 +5,8 @@ from html import escape
 
 import plotly.graph_objects as go
 
-from nas.report.chart_data import AgreementChart, FrontChart, Mark, agreement_chart, front_chart
 from nas.front_row import Report
+from nas.report.chart_data import AgreementChart, FrontChart, Mark, agreement_chart, front_chart
 from nas.report.plots import MEASURED_COLOUR, PREDICTED_COLOUR
 
 _DIGITS = 5  # significant; what is stored with a study stays small

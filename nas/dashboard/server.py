@@ -13,11 +13,11 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna_dashboard import get_note, save_note, save_plotly_graph_object, wsgi
 
-from nas.errors import BadInput
-from nas.front_row import Report
 from nas.dashboard.interactive_plots import agreement_figure, front_figure
 from nas.dashboard.read_only_storage import open_read_only
 from nas.dashboard.study_note import study_note
+from nas.errors import BadInput
+from nas.front_row import Report
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from nas.report.chart_data import AgreementChart, FrontChart, agreement_chart, front_chart
 from nas.front_row import FrontRow, Report
+from nas.report.chart_data import AgreementChart, FrontChart, agreement_chart, front_chart
 from nas.report.plots import write_front_png
 from nas.report.svg_frame import SvgFrame
 from nas.report.time_shares import time_shares

@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from nas.report.chart_data import FrontChart, Mark, front_chart
 from nas.front_row import Report
+from nas.report.chart_data import FrontChart, Mark, front_chart
 from nas.report.wording import summary
 
 # Okabe and Ito's palette, told apart with any colour vision; marks differ in shape as well.

@@ -14,8 +14,8 @@ from nas.accuracy.checkpoint import (
     space_label,
     write_checkpoint,
 )
-from nas.errors import CheckpointError
 from nas.accuracy.supernet import Supernet
+from nas.errors import CheckpointError
 from search_spaces import ImageTask, Space, mobile
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from nas.accuracy.estimator import Estimator
+from nas.accuracy.supernet import Supernet
 from nas.data import ImageData, TextData, load_data
 from nas.errors import BadInput
-from nas.accuracy.supernet import Supernet
 from search_spaces import Space, language, mobile
 
 

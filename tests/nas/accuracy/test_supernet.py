@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from nas.errors import BadInput
 from nas.accuracy.supernet import Supernet
+from nas.errors import BadInput
 from search_spaces import (
     Block,
     Choice,

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas.accuracy.estimator import Estimator
 from nas.accuracy.compute import cpu_threads
-from nas.data import ImageData, TextData, load_data
-from nas.errors import BadInput, CheckpointError, TrainingDiverged
+from nas.accuracy.estimator import Estimator
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training import TrainingPlan, TrainingProgress, default_plan, train
+from nas.data import ImageData, TextData, load_data
+from nas.errors import BadInput, CheckpointError, TrainingDiverged
 from search_spaces import Space, language, mobile
 
 # Trains until step 4 and says so; arguments: checkpoint, threads, folders to import from.

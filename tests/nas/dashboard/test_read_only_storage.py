@@ -4,8 +4,8 @@ import optuna
 import pytest
 from sqlalchemy import text
 
-from nas.errors import BadInput, StudyError
 from nas.dashboard.read_only_storage import open_read_only, with_listed_constraints
+from nas.errors import BadInput, StudyError
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-from nas.front_row import Dropped
 from nas.dashboard.study_note import escaped, study_note
+from nas.front_row import Dropped
 from tests.nas.front_rows import made_up_language_report, made_up_report, made_up_row
 
 

@@ -2,7 +2,15 @@ import dataclasses
 
 import pytest
 
-from nas.report.wording import count_text, flat_facts, headline, how_made, ms_text, quality_text, summary
+from nas.report.wording import (
+    count_text,
+    flat_facts,
+    headline,
+    how_made,
+    ms_text,
+    quality_text,
+    summary,
+)
 from tests.nas.front_rows import made_up_language_report, made_up_report, made_up_row, measured
 
 
