@@ -79,7 +79,10 @@ def profile(
         )
 
     while minutes is None or clock() - start < minutes * 60:
-        carrier = next_carrier(rig.space, ledger.contexts(), PRECISION, rng, contexts_wanted)
+        # Everything once, however well, before anything a second time: time may run out.
+        carrier = next_carrier(rig.space, ledger.sightings(), PRECISION, rng, 1) or next_carrier(
+            rig.space, ledger.contexts(), PRECISION, rng, contexts_wanted
+        )
         if carrier is None:
             return campaign("complete" if ledger.known() == len(ledger.keys) else "failures")
         keys = _keys(rig.space, [s.block for s in rig.space.segments(carrier)])
@@ -118,6 +121,10 @@ class _Ledger:
         (self.good if good else self.doubtful).update(keys)
         if not measured:
             self.unmeasured.update(keys)
+
+    def sightings(self) -> Mapping[str, int]:
+        """How often each key was tried, with whatever outcome."""
+        return self.good + self.doubtful
 
     def contexts(self) -> Mapping[str, int]:
         """Contexts by key, a few doubtful ones counting for one good."""

@@ -122,3 +122,15 @@ def test_a_campaign_counts_only_what_this_device_profile_has_measured(tmp_path):
         other = replace(rig.profile, id="profile-2")
         rig.store.add_profile(other)
         assert profile(replace(rig, profile=other), contexts_wanted=1).carriers > 0
+
+
+def test_every_segment_is_seen_once_before_a_noisy_one_is_seen_again(tmp_path):
+    carriers_until_all_known = []
+    for name, quality in (("quiet", "good"), ("noisy", "noisy")):
+        (tmp_path / name).mkdir()
+        seen = []
+        session = ArithmeticSession(lambda _, quality=quality: quality)
+        with arithmetic_rig(tmp_path / name, tiny_space(), session) as rig:
+            profile(rig, contexts_wanted=2, on_progress=seen.append)
+        carriers_until_all_known.append(next(c.carriers for c in seen if c.coverage == 1.0))
+    assert carriers_until_all_known[0] == carriers_until_all_known[1]
