@@ -6,10 +6,20 @@ from dataclasses import dataclass
 from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.entry import Entry, fit_entries
+from latency_lut.leveling import NetworkTerm, level
 from latency_lut.memory import MemoryLine
 from latency_lut.records import NetworkRecord
-from latency_lut.self_check import CommonError, TimedNetwork, check_itself, contexts_by_key
+from latency_lut.self_check import CommonError, check_itself
+from latency_lut.timed_network import TimedNetwork, contexts_by_key, group_of
 from search_spaces import SegmentCost
+
+
+@dataclass(frozen=True)
+class GroupFit:
+    """What the networks of one space in one phase have in common."""
+
+    term: NetworkTerm
+    common_error: CommonError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +32,16 @@ class Lut:
     costs: Mapping[str, SegmentCost]
     """Static costs, of every key that has an entry at least."""
     canary: CanaryState
-    common_error: CommonError
+    groups: Mapping[str, GroupFit]
+    """What was learnt of the networks of a space in a phase, by `group_of`."""
     memory: MemoryLine | None
     """None until enough networks were measured."""
+
+    def group(self, space: str, phase: str) -> GroupFit:
+        """For the networks of a space in a phase (its key); assumptions where none was measured."""
+        return self.groups.get(group_of(space, phase)) or GroupFit(
+            NetworkTerm(), check_itself((), {}, {}, NetworkTerm(), self.canary.spread)
+        )
 
     def canary_scale(self, record: NetworkRecord) -> float:
         """Factor that brings a record's times to the common state of the profile."""
@@ -41,14 +58,25 @@ def fit_lut(
     memory: MemoryLine | None,
 ) -> Lut:
     """A LUT from the networks that a device timed, one item a phase."""
-    contexts = contexts_by_key(networks)
+    by_group = {
+        name: [n for n in networks if n.group == name] for name in {n.group for n in networks}
+    }
+    leveled = {name: level(members) for name, members in by_group.items()}
+    contexts = contexts_by_key([n for group in leveled.values() for n in group.networks])
     entries = fit_entries(contexts)
+    groups = {
+        name: GroupFit(
+            leveled[name].term,
+            check_itself(members, contexts, entries, leveled[name].term, canary.spread),
+        )
+        for name, members in by_group.items()
+    }
     return Lut(
         profile=profile,
         precision=precision,
         entries=entries,
         costs=costs,
         canary=canary,
-        common_error=check_itself(networks, contexts, entries, canary.spread),
+        groups=groups,
         memory=memory,
     )

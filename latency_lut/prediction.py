@@ -91,9 +91,10 @@ class Predictions:
 class Predictor:
     """Predicts the networks of one space by one LUT.
 
-    A network's latency is the sum of its entries. Their errors h_i are taken as independent and
-    added in quadrature to the relative error e that the segments of a network share
-    (`Lut.common_error`): the half width of the interval is sqrt(sum h_i^2 + (e * latency)^2).
+    A network's latency is the sum of its entries times the term of its group (`NetworkTerm`). The
+    entries' errors h_i are taken as independent and added in quadrature to the relative error e
+    that the segments of a network share (`CommonError`): the half width of the interval is
+    sqrt(sum h_i^2 + (e * latency)^2), h_i times the same term.
     """
 
     def __init__(self, space: Space, lut: Lut, precision: str = "fp32") -> None:
@@ -140,18 +141,20 @@ class Predictor:
         return self._predictions(self._table.sums(self._index.checked(codes)))
 
     def _predictions(self, sums: NetworkSums) -> Predictions:
-        half_ns = np.sqrt(
-            sums.variance_ns2 + (self.lut.common_error.half_width * sums.latency_ns) ** 2
-        )
-        low_ns = np.maximum(sums.latency_ns - half_ns, 0.0)
-        high_ns = sums.latency_ns + half_ns
+        fits = [self.lut.group(self.space.name, phase.key) for phase in self.space.phases]
+        factor = np.stack([f.term.factor(t) for f, t in zip(fits, sums.latency_ns, strict=True)])
+        common = np.array([[fit.common_error.half_width] for fit in fits])
+        latency_ns = factor * sums.latency_ns
+        half_ns = np.sqrt(factor**2 * sums.variance_ns2 + (common * latency_ns) ** 2)
+        low_ns = np.maximum(latency_ns - half_ns, 0.0)
+        high_ns = latency_ns + half_ns
         static_bytes = sums.static_bytes.max(axis=0)
         line = self.lut.memory
         return Predictions(
             phases=tuple(
                 PhasePredictions(
                     name=phase.name,
-                    latency_ns=sums.latency_ns[f],
+                    latency_ns=latency_ns[f],
                     low_ns=low_ns[f],
                     high_ns=high_ns[f],
                 )

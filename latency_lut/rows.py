@@ -12,7 +12,7 @@ from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.documents import PlacedShare, StoredNetwork, as_purpose, nodes_from_json
 from latency_lut.records import FAILED, NetworkRecord, PhaseTiming
-from latency_lut.self_check import TimedNetwork
+from latency_lut.timed_network import TimedNetwork, group_of
 from search_spaces import SegmentCost
 
 _networks, _phases = schema.networks.c, schema.phases.c
@@ -71,6 +71,8 @@ def select_timed(
             _networks.id.label("network_id"),
             _networks.architecture_id,
             _networks.canary_ns,
+            _networks.space,
+            _phases.phase,
             _phases.quality,
             _segments.key,
             _shares.latency_ns,
@@ -95,6 +97,7 @@ def _timed(shares: list[Any], canary: CanaryState) -> TimedNetwork:
         first.network_id,
         first.architecture_id,
         first.quality,
+        group_of(first.space, first.phase),
         tuple((share.key, share.latency_ns * scale) for share in shares),
     )
 

@@ -8,24 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from latency_lut.entry import Context, Entry, usable
+from latency_lut.leveling import NetworkTerm
 from latency_lut.records import GOOD
+from latency_lut.timed_network import TimedNetwork
 
 # All of these are our choice.
 _FEWEST_NETWORKS = 5
 _ERROR_UNCHECKED = 0.10  # relative, until so many networks could be checked
 _LEAST_PART = 0.5  # of a network's time must be known from other networks
 _SIGMAS = 1.96  # half width of a 95 % interval in standard deviations
-
-
-@dataclass(frozen=True)
-class TimedNetwork:
-    """One phase of a measured network: how long each segment took, canary taken into account."""
-
-    network: int
-    architecture_id: str
-    quality: str
-    segments: tuple[tuple[str, float], ...]
-    """Segment key and nanoseconds, in the order of execution."""
 
 
 @dataclass(frozen=True)
@@ -37,34 +28,18 @@ class CommonError:
     """How many networks it was estimated from; 0: it is assumed."""
 
 
-def contexts_by_key(networks: Sequence[TimedNetwork]) -> dict[str, list[Context]]:
-    """For each segment key one context a network: the mean over the places where it stood."""
-    found: dict[str, list[Context]] = {}
-    for timed in networks:
-        times: dict[str, list[float]] = {}
-        for key, latency_ns in timed.segments:
-            times.setdefault(key, []).append(latency_ns)
-        for key, latencies_ns in times.items():
-            context = Context(
-                timed.network,
-                timed.architecture_id,
-                sum(latencies_ns) / len(latencies_ns),
-                timed.quality,
-            )
-            found.setdefault(key, []).append(context)
-    return found
-
-
 def check_itself(
     networks: Sequence[TimedNetwork],
     contexts: Mapping[str, Sequence[Context]],
     entries: Mapping[str, Entry],
+    term: NetworkTerm,
     canary_spread: float,
 ) -> CommonError:
     """The error of predicted networks beyond what their entries' own intervals explain.
 
-    Each network is predicted from the other architectures only (the median over their contexts),
-    as far as they know its segments, and compared with what it took there. Of the relative
+    Each network is predicted from the other architectures only (the median over their contexts,
+    levels taken out, times the network's term), as far as they know its segments, and compared
+    with what it took there. Of the relative
     errors, the 95 % point of the absolute values is q; the errors of entries alone would make it
     h = sqrt(sum (half width)^2) / sum latency. The common error is sqrt(q^2 - h^2), h being the
     root mean square over networks, and at least 1.96 times the canary's spread. Networks that
@@ -74,7 +49,7 @@ def check_itself(
     checked = [
         _Checked(timed.quality, abs(error), _explained_share(timed, entries))
         for timed in networks
-        if (error := _left_out_error(timed, usable_contexts)) is not None
+        if (error := _left_out_error(timed, usable_contexts, term)) is not None
     ]
     good = [network for network in checked if network.quality == GOOD]
     kept = good if len(good) >= _FEWEST_NETWORKS else checked
@@ -95,7 +70,9 @@ class _Checked:
     explained: float
 
 
-def _left_out_error(timed: TimedNetwork, good: Mapping[str, Sequence[Context]]) -> float | None:
+def _left_out_error(
+    timed: TimedNetwork, good: Mapping[str, Sequence[Context]], term: NetworkTerm
+) -> float | None:
     """Measured over predicted, less 1; None where others know less than half of the network."""
     predicted_ns = known_ns = total_ns = 0.0
     for key, latency_ns in timed.segments:
@@ -108,7 +85,8 @@ def _left_out_error(timed: TimedNetwork, good: Mapping[str, Sequence[Context]]) 
             known_ns += latency_ns
     if predicted_ns == 0 or known_ns < _LEAST_PART * total_ns:
         return None
-    return known_ns / predicted_ns - 1
+    whole_ns = np.array([predicted_ns * total_ns / known_ns])
+    return known_ns / (predicted_ns * float(term.factor(whole_ns)[0])) - 1
 
 
 def _explained_share(timed: TimedNetwork, entries: Mapping[str, Entry]) -> float:

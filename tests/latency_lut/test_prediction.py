@@ -106,7 +106,7 @@ def test_the_interval_joins_entry_errors_and_the_common_one(store, space):
     lut = store.lut(PROFILE.id)
     halves = [entry.high_ns - entry.latency_ns for entry in lut.entries.values()]
     phase = Predictor(space, lut).predict(space.smallest()).phases[0]
-    assert lut.common_error.half_width == 0.10
+    assert lut.group(space.name, space.phases[0].key).common_error.half_width == 0.10
     expected = math.sqrt(sum(h * h for h in halves) + 1100**2)
     assert phase.high_ns - 11_000 == pytest.approx(expected)
     assert phase.low_ns == pytest.approx(11_000 - expected)

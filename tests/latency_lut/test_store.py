@@ -230,5 +230,6 @@ def test_every_network_of_a_space_is_predicted_as_it_was_measured(store, space):
     for architecture in all_architectures(space):
         measure(store, space, architecture)
     lut = store.lut(PROFILE.id)
-    assert lut.common_error.networks == len(list(all_architectures(space)))
-    assert lut.common_error.half_width == 0
+    fit = lut.group(space.name, space.phases[0].key)
+    assert fit.common_error.networks == len(list(all_architectures(space)))
+    assert fit.common_error.half_width == 0
