@@ -25,7 +25,8 @@ ONLY = (
     "stage*.expansion=3,6",
 )
 TRIALS = 60
-TRAIN_MINUTES = 2.0
+PROFILE_MINUTES = 2.0
+TRAIN_MINUTES = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ def run_demo(folder: Path, around: Surroundings) -> DemoOutcome:
         trials=TRIALS,
         sampler="nsga2",
         train_minutes=TRAIN_MINUTES,
+        profile_minutes=PROFILE_MINUTES,
     )
     run_search(request, around)
     opened = open_study(STUDY, around.storage)
