@@ -12,6 +12,7 @@ from device_agents import Device, Inventory
 from latency_lut import Lut, Predictor, coverage, open_store
 from nas.access import check_precision, newest_profile
 from nas.accuracy.checkpoint import load_supernet
+from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training import default_plan, train
@@ -135,9 +136,10 @@ def train_supernet(
             workspace.data,
             plan,
             checkpoint=workspace.supernet_file,
+            threads=fitting_threads(workspace.data),
             on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
         )
-    return Estimator(supernet, workspace.data)
+    return Estimator(supernet, workspace.data, threads=fitting_threads(workspace.data))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +165,7 @@ class OpenStudy:
         supernet = load_supernet(
             workspace.supernet_file, workspace.space, data=workspace.data.fingerprint
         )
-        return Estimator(supernet, workspace.data)
+        return Estimator(supernet, workspace.data, threads=fitting_threads(workspace.data))
 
 
 def open_study(name: str, storage_url: str) -> OpenStudy:

@@ -5,6 +5,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
+from nas.data import Data, ImageData
+
+_SMALL_PX = 32  # our choice: the sizes of digits, MNIST and CIFAR
+
 
 def best_device() -> torch.device:
     """The first CUDA device if there is one that PyTorch can use, else the CPU."""
@@ -16,6 +20,16 @@ def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
+
+
+def fitting_threads(data: Data) -> int | None:
+    """How many CPU threads pay for networks on this data; None for all that there are.
+
+    Measured on mnist5k at 20 pixels, batches of 8: 8.7 steps/s with one thread and 5.2 with two,
+    as the threads of so small layers wait for each other more than they work.
+    """
+    small = isinstance(data, ImageData) and data.task.resolution_px <= _SMALL_PX
+    return 1 if small else None
 
 
 @contextmanager
