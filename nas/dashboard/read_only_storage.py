@@ -21,6 +21,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from nas.errors import BadInput, StudyError
+from nas.study import driver_url
 
 _SQLITE_WAIT_S = 60  # our choice: how long a reader waits for a search to end its commit
 
@@ -39,7 +40,7 @@ def open_read_only(url: str) -> "ReadOnlyStorage":
     _check_file(url, shown)
     try:
         backend = optuna.storages.RDBStorage(
-            url, engine_kwargs=_engine_arguments(url), skip_table_creation=True
+            driver_url(url), engine_kwargs=_engine_arguments(url), skip_table_creation=True
         )
     except StorageInternalError as exc:
         raise BadInput(f"{shown} {_database_reason(exc)}") from exc
