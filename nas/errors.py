@@ -10,7 +10,7 @@
     └── TrainingDiverged        1   train again with a lower learning rate
 
 The number is the exit code of the command, class attribute `exit_code`. Problems of a device are
-`device_agents.DeviceError`, with exit code 4.
+`device_agents.DeviceError`; of these `DeviceUnusable` has exit code 4.
 """
 
 from typing import ClassVar

@@ -78,6 +78,7 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
         NasError, SpaceError, LutError, DeviceError: see each step.
     """
     check_precision(request.precision)
+    _check_budgets(request)
     sampler = make_sampler(request.sampler, request.seed)
     device = around.device(request.device)
     workspace = open_workspace(request.space, request.data, only=request.only)
@@ -86,6 +87,8 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     check_settings(storage, request.study, settings)  # before the work, which may take hours
     fill_lut(workspace, device, around, minutes=request.profile_minutes, seed=request.seed)
     study = create_study(storage, request.study, settings, sampler)
+    # A search that goes on must not propose again what it proposed from the same seed before.
+    study.sampler = make_sampler(request.sampler, request.seed + len(study.get_trials(False)))
     estimator = train_supernet(workspace, around, minutes=request.train_minutes, seed=request.seed)
     with open_store(around.storage) as store:
         lut = store.lut(newest_profile(store, device).id, request.precision)
@@ -200,6 +203,15 @@ def verify_study(opened: OpenStudy, device: Device, around: Surroundings) -> Ver
             estimator.modules,
             on_progress=lambda p: report(_share(p), None, f"{p.measured} measured, {p.left} left"),
         )
+
+
+def _check_budgets(request: SearchRequest) -> None:
+    for name, budget in (
+        ("--max-latency-ms", request.max_latency_ms),
+        ("--max-memory-mib", request.max_memory_mib),
+    ):
+        if budget is not None and not budget > 0:
+            raise BadInput(f"{name} {budget:g}: a budget must be above 0")
 
 
 def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:

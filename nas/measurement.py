@@ -54,10 +54,13 @@ class Rig:
     """For model files on their way to the device."""
 
     def cost(self, architecture: Architecture) -> NetworkCost:
-        """What a network costs without running it, in the phase that takes most memory."""
+        """What a network costs in the first phase, without running it."""
+        return self.costs.network(self.space.segments(architecture), self.space.phases[0])
+
+    def static_bytes(self, architecture: Architecture) -> int:
+        """The memory that a network needs in the phase that needs most, by calculation."""
         segments = self.space.segments(architecture)
-        costs = (self.costs.network(segments, phase) for phase in self.space.phases)
-        return max(costs, key=lambda cost: cost.memory_bytes)
+        return max(self.costs.network(segments, p).memory_bytes for p in self.space.phases)
 
     def canary_scale(self, record: NetworkRecord) -> float:
         """Factor that brings a record's timings to the common state of its device profile.
@@ -132,7 +135,7 @@ class Rig:
             ),
             canary_ns=_canary_ns(result),
             peak_bytes=result.peak_bytes,
-            static_bytes=self.cost(architecture).memory_bytes,
+            static_bytes=self.static_bytes(architecture),
             created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

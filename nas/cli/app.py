@@ -94,5 +94,5 @@ def _exit_code_of_loaded(error: Exception) -> int | None:
         return 1 if isinstance(error, spaces_package.ExportError) else 2
     lut_package = sys.modules.get("latency_lut")
     if lut_package and isinstance(error, lut_package.LutError):
-        return 2
+        return 2 if isinstance(error, lut_package.StoreError) else 1
     return None

@@ -47,10 +47,11 @@ def lut(
 
     found = open_space(space, only=only or (), data=data)
     with open_lut(device, devices, storage, precision) as table:
-        rows = [time_prediction(found, table, precision, seed)]
-    if not speed:
-        for rig in rigs(device, devices, storage, found, precision):
-            rows = compare(rig, networks, seed, on_network=lambda n: say(f"network {n}"))
+        timed = time_prediction(found, table, precision, seed)
+    rows = [timed] if speed else []
+    for rig in () if speed else rigs(device, devices, storage, found, precision):
+        compared = compare(rig, networks, seed, on_network=lambda n: say(f"network {n}"))
+        rows += [{"device": rig.device.name, **row} for row in compared]
     if json:
         print_json(rows)
     else:

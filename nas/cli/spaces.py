@@ -15,11 +15,14 @@ from nas.cli.options import (
     Storage,
 )
 from nas.cli.output import print_json, print_table, show
+from nas.errors import BadInput
 
 app = typer.Typer(help="Search spaces: list, show, sample.", no_args_is_help=True)
 
-Reference = Annotated[
-    str, typer.Argument(metavar="SPACE", help="mobile, language, hybrid or path/to/file.py:name.")
+_HELP = "mobile, language, hybrid or path/to/file.py:name."
+Reference = Annotated[str | None, typer.Argument(metavar="SPACE", help=_HELP)]
+SpaceOption = Annotated[
+    str | None, typer.Option("--space", help="Instead of SPACE, as in the other commands.")
 ]
 
 
@@ -45,7 +48,8 @@ def list_spaces(
 
 @app.command("show")
 def show_space(
-    space: Reference,
+    space: Reference = None,
+    space_option: SpaceOption = None,
     only: Only = None,
     data: DataRef = None,
     storage: Storage = DEFAULT_STORAGE,
@@ -56,7 +60,7 @@ def show_space(
     from nas.profiling import space_keys
     from nas.workspace import open_space
 
-    found = open_space(space, only=only or (), data=data)
+    found = open_space(_chosen(space, space_option), only=only or (), data=data)
     choices = [
         {"choice": c.name, "values": list(c.values), "parent": c.parent, "when": list(c.when)}
         for c in found.choices
@@ -79,7 +83,8 @@ def show_space(
 
 @app.command()
 def sample(
-    space: Reference,
+    space: Reference = None,
+    space_option: SpaceOption = None,
     n: Annotated[int, typer.Option("-n", min=1, help="How many architectures.")] = 10,
     seed: Seed = 0,
     only: Only = None,
@@ -93,10 +98,16 @@ def sample(
 
     from nas.workspace import open_space
 
-    found = open_space(space, only=only or (), data=data)
+    found = open_space(_chosen(space, space_option), only=only or (), data=data)
     rng = np.random.default_rng(seed)
     for _ in range(n):
         show(found.sample(rng).to_json())
+
+
+def _chosen(space: str | None, option: str | None) -> str:
+    if (space is None) == (option is None):
+        raise BadInput("name one space, for example: nas spaces sample mobile")
+    return str(space or option)
 
 
 def _condition(parent: object, when: object) -> str:

@@ -126,7 +126,7 @@ def verify(
     if name != opened.settings.device:
         raise BadInput(
             f"study {study!r} is for device {opened.settings.device!r}; its networks can be timed "
-            f"on {name!r} with: nas front {study} --json | nas measure --device {name} -"
+            f"on {name!r} with: nas measure --space SPACE --device {name} FILE"
         )
     outcome = verify_study(opened, around.device(name), around)
     for architecture_id, message in outcome.failures.items():
@@ -172,7 +172,7 @@ def dashboard(
     url = f"http://{host}:{port}/"
     if json:
         print_json({"url": url})
-    say(f"dashboard of {storage}: {url}   (Ctrl-C ends it)")
+    say(f"dashboard: {url}   (Ctrl-C ends it)")
     serve(storage, port=port, host=host)
 
 

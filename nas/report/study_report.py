@@ -11,6 +11,7 @@ from nas.front_row import FrontRow, Report, SegmentShare
 from nas.launch import OpenStudy
 from nas.report.files import ReportFiles, front_frame, write_report
 from nas.study import StudySettings
+from nas.units import MS
 from search_spaces import segment_key
 
 _REPORTS = Path("results")
@@ -76,7 +77,11 @@ def _shares(row: FrontRow, opened: OpenStudy, lut: Lut) -> tuple[SegmentShare, .
     ]
     if any(key not in lut.entries for _, key in keyed):
         return ()
-    return tuple(SegmentShare(p, key, lut.entries[key].latency_ns) for p, key in keyed)
+    sum_ns = sum(lut.entries[key].latency_ns for _, key in keyed)
+    scale = row.latency_ms / (sum_ns * MS)  # what the whole network does to its segments
+    return tuple(
+        SegmentShare(p, key, round(lut.entries[key].latency_ns * scale)) for p, key in keyed
+    )
 
 
 def _commands(study: str, settings: StudySettings, trials: int) -> tuple[str, ...]:
