@@ -204,7 +204,7 @@ def _timing(phase: Phase, measured: PhaseResult) -> PhaseTiming:
 def undisturbed_ns(group_ns: Sequence[int]) -> int:
     """Mean of the fastest tenth of the groups: what a run takes when nothing else runs.
 
-    On a quiet board it is within a percent of the median. On a shared machine other work adds to
+    On a quiet board it is close to the median. On a shared machine other work adds to
     most groups, the median follows that work, and the fastest groups do not.
     """
     fastest = sorted(group_ns)[: max(1, len(group_ns) // 10)]

@@ -89,7 +89,7 @@ def measure_well(
     """A whole-network measurement, repeated while it is flagged; the last one counts."""
     for _ in range(_TRIES):
         record = rig.measure(architecture, purpose=purpose, nodes=nodes, modules=modules)
-        if record.phases[0].quality == "good":
+        if all(phase.quality == "good" for phase in record.phases):
             break
     return record
 
