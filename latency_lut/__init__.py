@@ -4,6 +4,7 @@ from latency_lut.attribution import Share, attribute
 from latency_lut.campaign import next_carrier
 from latency_lut.canary import CanaryState
 from latency_lut.coverage import Coverage, coverage
+from latency_lut.database import driver_url
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.entry import Entry
 from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
@@ -16,11 +17,12 @@ from latency_lut.prediction import (
     Predictions,
     Predictor,
 )
-from latency_lut.records import NetworkRecord, NodeTiming, PhaseTiming, Purpose
+from latency_lut.records import GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
 from latency_lut.self_check import CommonError
 from latency_lut.store import Store, open_store
 
 __all__ = [
+    "GOOD",
     "AttributionError",
     "BadCodes",
     "BadRecord",
@@ -46,6 +48,7 @@ __all__ = [
     "StoreError",
     "attribute",
     "coverage",
+    "driver_url",
     "next_carrier",
     "open_store",
 ]

@@ -6,7 +6,7 @@ greedy search finds it.
 Letters: C choices, P places, M the most combinations of one place's own choices.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 
 import numpy as np
@@ -29,6 +29,7 @@ def next_carrier(
     precision: str,
     rng: np.random.Generator,
     contexts_wanted: int = 2,
+    avoided: Set[str] = frozenset(),
 ) -> Architecture | None:
     """The network to measure next; None when every segment was seen often enough.
 
@@ -41,19 +42,25 @@ def next_carrier(
         precision: part of the segment keys.
         rng: decides between equals.
         contexts_wanted: networks in which to see each segment.
+        avoided: segment keys that are not sought, and kept out where that costs no sought one.
     """
     planner = _planner(block_index(space, precision))
-    weights = _weights(planner.index, seen, contexts_wanted)
-    if not weights.any():
+    weights = _weights(planner.index, seen, contexts_wanted, avoided)
+    if weights.max() <= 0:
         return None
     return space.decode(planner.carrier(weights, rng))
 
 
-def _weights(index: BlockIndex, seen: Mapping[str, int], contexts_wanted: int) -> Floats:
+def _weights(
+    index: BlockIndex, seen: Mapping[str, int], contexts_wanted: int, avoided: Set[str]
+) -> Floats:
     """(B + 1,) what it is worth to see each block; 0 for those seen often enough."""
     step = len(index.offsets) + 1.0  # more than the number of segments of a network
     weights = np.zeros(len(index.blocks) + 1)
     for number, keys in enumerate(index.keys, start=1):
+        if not avoided.isdisjoint(keys):
+            weights[number] = -0.5 / step  # those of a whole network together: less than one sought
+            continue
         lacking = contexts_wanted - min(seen.get(key, 0) for key in keys)
         weights[number] = step ** (lacking - 1) if lacking > 0 else 0.0
     return weights

@@ -1,6 +1,7 @@
 """From a storage URL to an engine, and from a database's errors to ours."""
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from latency_lut.errors import StoreError
 from latency_lut.migration import is_current, upgrade
 
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+@")
 _BUSY_S = 60  # a transaction of ours takes milliseconds; Optuna's may be many in a row
 _WRITES = "lut_writes"
 _POSTGRESQL = "postgresql+psycopg"
@@ -95,12 +97,22 @@ def shown(url: URL) -> str:
     return url.render_as_string(hide_password=True)
 
 
+def driver_url(url: str) -> str:
+    """The URL with the driver that we install for PostgreSQL, where it names none.
+
+    Raises:
+        StoreError: no URL, or of another kind of database.
+    """
+    return _parsed(url).render_as_string(hide_password=False)
+
+
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as exc:
         raise StoreError(
-            f"storage {url!r} is no URL; expected for example sqlite:///results/nas.db"
+            f"storage {_PASSWORD.sub('***@', url)!r} is no URL; "
+            "expected for example sqlite:///results/nas.db"
         ) from exc
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername=_POSTGRESQL)

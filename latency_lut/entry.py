@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
@@ -23,7 +23,6 @@ _MEDIAN_VARIANCE = math.pi / 2  # variance of a median over that of a mean, many
 class Context:
     """A segment as timed in one network, its canary taken into account."""
 
-    network: int
     architecture_id: str
     latency_ns: float
     quality: str
@@ -38,18 +37,30 @@ class Entry:
     low_ns: int
     high_ns: int
     carriers: int
-    """Networks that it was fitted from; as many `samples_ns`."""
+    """Different networks that it was fitted from; as many `samples_ns`."""
     quality: str
     """`good`, or the flag of most samples where none was good."""
     samples_ns: tuple[int, ...]
     set_aside: int = 0
-    """Networks whose timing was flagged and not used, as there are good ones."""
+    """Timings beyond these: flagged ones where there are good ones, and further ones of a network
+    that was measured more than once."""
 
 
 def usable(contexts: Iterable[Context]) -> list[Context]:
-    """The good contexts; all others but failed ones where there is no good one."""
+    """One context an architecture: of the good ones, or of all but failed ones if none is good.
+
+    A network that was measured again shows nothing new of what context does, so its timings count
+    as one, their median.
+    """
     measured = [c for c in contexts if c.quality != FAILED]
-    return [c for c in measured if c.quality == GOOD] or measured
+    chosen = [c for c in measured if c.quality == GOOD] or measured
+    by_architecture: dict[str, list[Context]] = {}
+    for context in chosen:
+        by_architecture.setdefault(context.architecture_id, []).append(context)
+    return [
+        replace(same[0], latency_ns=statistics.median(c.latency_ns for c in same))
+        for same in by_architecture.values()
+    ]
 
 
 def fit_entries(contexts: Mapping[str, Sequence[Context]]) -> dict[str, Entry]:

@@ -8,7 +8,6 @@ from latency_lut.device_profile import DeviceProfile
 from latency_lut.entry import Entry, fit_entries
 from latency_lut.leveling import NetworkTerm, level
 from latency_lut.memory import MemoryLine
-from latency_lut.records import NetworkRecord
 from latency_lut.self_check import CommonError, check_itself
 from latency_lut.timed_network import TimedNetwork, contexts_by_key, group_of
 from search_spaces import SegmentCost
@@ -42,10 +41,6 @@ class Lut:
         return self.groups.get(group_of(space, phase)) or GroupFit(
             NetworkTerm(), check_itself((), {}, {}, NetworkTerm(), self.canary.spread)
         )
-
-    def canary_scale(self, record: NetworkRecord) -> float:
-        """Factor that brings a record's times to the common state of the profile."""
-        return self.canary.scale(record.canary_ns)
 
 
 def fit_lut(

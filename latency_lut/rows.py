@@ -68,7 +68,6 @@ def select_timed(
     query = (
         select(
             _phases.id,
-            _networks.id.label("network_id"),
             _networks.architecture_id,
             _networks.canary_ns,
             _networks.space,
@@ -94,7 +93,6 @@ def _timed(shares: list[Any], canary: CanaryState) -> TimedNetwork:
     first = shares[0]
     scale = canary.scale(first.canary_ns)
     return TimedNetwork(
-        first.network_id,
         first.architecture_id,
         first.quality,
         group_of(first.space, first.phase),

@@ -88,11 +88,6 @@ class Store:
             found = rows.select_networks(connection, profile_id, space, precision, purpose)
         return tuple(network.record for network in found)
 
-    def segment_costs(self) -> dict[str, SegmentCost]:
-        """Static cost of every segment key that any device has measured."""
-        with self._database.reading() as connection:
-            return rows.select_costs(connection)
-
     def canary(self, profile_id: str) -> CanaryState:
         """The canary's usual time under a profile, from all its networks."""
         with self._database.reading() as connection:

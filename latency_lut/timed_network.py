@@ -10,7 +10,6 @@ from latency_lut.entry import Context
 class TimedNetwork:
     """One phase of a measured network: how long each segment took, canary taken into account."""
 
-    network: int
     architecture_id: str
     quality: str
     group: str
@@ -27,12 +26,8 @@ def contexts_by_key(networks: Sequence[TimedNetwork]) -> dict[str, list[Context]
         for key, latency_ns in timed.segments:
             times.setdefault(key, []).append(latency_ns)
         for key, latencies_ns in times.items():
-            context = Context(
-                timed.network,
-                timed.architecture_id,
-                sum(latencies_ns) / len(latencies_ns),
-                timed.quality,
-            )
+            mean_ns = sum(latencies_ns) / len(latencies_ns)
+            context = Context(timed.architecture_id, mean_ns, timed.quality)
             found.setdefault(key, []).append(context)
     return found
 

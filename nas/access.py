@@ -10,6 +10,8 @@ from nas.errors import BadInput
 from nas.measurement import PRECISION, Rig, open_rig
 from search_spaces import Space
 
+_NOT_COMPARED = ("profile_id", "python")
+
 
 def rigs(
     names: str, inventory: Path, storage: str, space: Space, precision: str = PRECISION
@@ -67,6 +69,22 @@ def newest_profile(store: Store, device: Device) -> DeviceProfile:
             f"fill one with: nas profile --space SPACE --device {device.name}"
         )
     return profiles[-1]
+
+
+def require_profile(store: Store, pinned: str, found: DeviceProfile, study: str) -> None:
+    """Raises BadInput, telling what changed, when the device is not as the study found it."""
+    if found.id == pinned:
+        return
+    before = next(p for p in store.profiles() if p.id == pinned)
+    changes = ", ".join(
+        f"{name} {was} is now {found.facts.get(name)}"
+        for name, was in before.facts.items()
+        if name not in _NOT_COMPARED and was != found.facts.get(name)
+    )
+    raise BadInput(
+        f"device {found.device_name!r} is not what it was when study {study!r} began: {changes}. "
+        "Its times cannot be compared; begin another study with --study NAME (the supernet stays)"
+    )
 
 
 def check_precision(precision: str) -> None:

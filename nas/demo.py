@@ -5,15 +5,12 @@ from pathlib import Path
 
 from nas.exporting import Exported, export_architecture
 from nas.front import Front
-from nas.launch import (
-    SearchRequest,
-    Surroundings,
-    open_study,
-    run_search,
-    verify_study,
-)
+from nas.launch import run_search
+from nas.open_study import open_study, verify_study
 from nas.report.files import ReportFiles
 from nas.report.study_report import write_study_report
+from nas.search_request import SearchRequest
+from nas.surroundings import Surroundings
 
 STUDY = "demo"
 # A part of `mobile` that two cores profile, train and search within eight minutes.
@@ -62,11 +59,11 @@ def run_demo(folder: Path, around: Surroundings) -> DemoOutcome:
     front = verify_study(opened, around.device("local"), around).front
     best = max(front.rows, key=lambda row: row.quality).architecture
     exported = export_architecture(
-        opened.workspace.space,
+        opened.space,
         best,
         folder / "most_accurate.onnx",
         opened.estimator().modules(best),
-        opened.workspace.input_notes,
+        opened.workspace().input_notes,
     )
     report = write_study_report(opened, around.storage, folder)
     return DemoOutcome(front=front, report=report, exported=exported)

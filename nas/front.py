@@ -1,7 +1,8 @@
 """The front of a study: what was evaluated, with measurements in the place of predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -9,10 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.front_row import Dropped, FrontRow
 from nas.pareto import non_dominated
-from nas.study import StudySettings, read_settings
+from nas.study import StudySettings, read_device_profile, read_settings
 from search_spaces import Space
 
-_MEASURED = "measured:"
+_MEASURED = "edge_nas_measured"
+_FAILED = "edge_nas_failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class Measured:
     low_ms: float
     high_ms: float
     p90_ms: float
+    prefill_ms: float | None = None
+    """Of a language network, whose `latency_ms` is that of decoding a token."""
     memory_mib: float | None
     runs: int
     quality: str
@@ -36,7 +40,7 @@ class Front:
     """Non-dominated and within the budgets, fastest first."""
     evaluated: tuple[FrontRow, ...]
     dropped: tuple[Dropped, ...]
-    """Within the budgets by prediction, over them when measured."""
+    """Over the budgets when measured, or not to be run by the device at all."""
 
     @property
     def least_violating(self) -> FrontRow | None:
@@ -44,23 +48,45 @@ class Front:
         return None if self.rows or not self.evaluated else self.evaluated[0]
 
 
-def record_measurement(study: optuna.Study, architecture_id: str, measured: Measured) -> None:
+def record_measurement(
+    study: optuna.Study, device_profile: str, architecture_id: str, measured: Measured
+) -> None:
     """Keeps a measurement with the study; it takes the place of the prediction from now on."""
-    study.set_user_attr(_MEASURED + architecture_id, asdict(measured))
+    study.set_user_attr(f"{_MEASURED}:{device_profile}:{architecture_id}", asdict(measured))
 
 
-def read_front(study: optuna.Study, space: Space) -> Front:
+def record_failure(
+    study: optuna.Study, device_profile: str, architecture_id: str, reason: str | None
+) -> None:
+    """Keeps why the device could not run a network, which leaves the front; None forgets it."""
+    study.set_user_attr(f"{_FAILED}:{device_profile}:{architecture_id}", reason)
+
+
+def read_failures(study: optuna.Study, device_profile: str) -> dict[str, str]:
+    """Reasons by architecture id."""
+    return {
+        key: str(reason)
+        for key, reason in _attributes(study, _FAILED, device_profile)
+        if reason is not None
+    }
+
+
+def read_front(study: optuna.Study, space: Space, device_profile: str | None = None) -> Front:
     """The study's front as of now.
 
+    Args:
+        study: of `space`.
+        space: that was searched.
+        device_profile: whose measurements count; the study's own if not given.
+
     Raises:
-        StudyError: the study is not one of ours.
+        BadInput: the study is not one of ours.
     """
     settings = read_settings(study)
-    measured = {
-        key.removeprefix(_MEASURED): Measured(**record)
-        for key, record in study.user_attrs.items()
-        if key.startswith(_MEASURED)
-    }
+    profile = device_profile or read_device_profile(study)
+    found = _attributes(study, _MEASURED, profile)
+    measured = {key: Measured(**record) for key, record in found}
+    failures = read_failures(study, profile)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     rows = [
         _row(trial, space, settings, measured)
@@ -68,17 +94,26 @@ def read_front(study: optuna.Study, space: Space) -> Front:
         if "duplicate_of" not in trial.user_attrs
     ]
     rows.sort(key=lambda row: (violation(row, settings), row.shown_ms))
-    within = [row for row in rows if violation(row, settings) == 0]
+    runs = [row for row in rows if row.architecture.id not in failures]
+    within = [row for row in runs if violation(row, settings) == 0]
     keep = non_dominated(_points(within))
     return Front(
         rows=tuple(row for row, kept in zip(within, keep, strict=True) if kept),
         evaluated=tuple(rows),
         dropped=tuple(
-            Dropped(row, _reason(row, settings))
+            Dropped(row, failures.get(row.architecture.id) or _reason(row, settings))
             for row in rows
-            if row.verified and violation(row, settings) > 0
+            if row.architecture.id in failures or (row.verified and violation(row, settings) > 0)
         ),
     )
+
+
+def _attributes(study: optuna.Study, kind: str, device_profile: str) -> Iterator[tuple[str, Any]]:
+    """Architecture ids and values of what was kept of this kind for a device profile."""
+    prefix = f"{kind}:{device_profile}:"
+    for name, value in study.user_attrs.items():
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), value
 
 
 def violation(row: FrontRow, settings: StudySettings) -> float:
@@ -119,6 +154,7 @@ def _row(
         measured_low_ms=on_device.low_ms if on_device else None,
         measured_high_ms=on_device.high_ms if on_device else None,
         measured_memory_mib=on_device.memory_mib if on_device else None,
+        measured_prefill_ms=on_device.prefill_ms if on_device else None,
     )
 
 

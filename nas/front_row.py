@@ -36,6 +36,7 @@ class FrontRow:
     measured_low_ms: float | None = None
     measured_high_ms: float | None = None
     measured_memory_mib: float | None = None
+    measured_prefill_ms: float | None = None
 
     @property
     def shown_ms(self) -> float:
@@ -62,6 +63,13 @@ class FrontRow:
         if self._measured_ms is None or self.measured_memory_mib is None:
             return self.memory_mib
         return self.measured_memory_mib
+
+    @property
+    def shown_prefill_ms(self) -> float | None:
+        """The measured prefill of a verified network where there is one, else the predicted."""
+        if self._measured_ms is None or self.measured_prefill_ms is None:
+            return self.prefill_ms
+        return self.measured_prefill_ms
 
     @property
     def ratio(self) -> float | None:

@@ -1,6 +1,7 @@
 """Where LUT and devices meet: networks go to a device, what it measured goes to the store."""
 
 import contextlib
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import nn
 from device_agents import Device, Feed, Job, JobKind, JobResult, PhaseResult, Session, open_session
 from device_agents import Phase as JobPhase
 from latency_lut import (
+    CanaryState,
     DeviceProfile,
     NetworkRecord,
     NodeTiming,
@@ -34,9 +36,13 @@ from search_spaces import (
     segment_key,
 )
 
+logger = logging.getLogger(__name__)
+
 _DTYPES = {torch.float32: "float32", torch.int64: "int64"}
 PRECISION = "fp32"
-_SECONDS_PER_PHASE = 1.0  # our choice: a campaign runs hundreds; most need a third of it
+# Our choice: a campaign runs hundreds and a segment is seen in several, a verdict is one network's.
+_SECONDS_PER_PHASE: Mapping[Purpose, float] = {"carrier": 1.0, "measure": 3.0, "verify": 3.0}
+_FEWEST_FASTEST = 3  # our choice: the mean of fewer groups would be the luck of one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,8 @@ class Rig:
     costs: CostTable
     folder: Path
     """For model files on their way to the device."""
+    canary: CanaryState
+    """As it was when the rig was opened, so that all records of a run are scaled alike."""
 
     def cost(self, architecture: Architecture) -> NetworkCost:
         """What a network costs in the first phase, without running it."""
@@ -67,7 +75,7 @@ class Rig:
 
         The canary's usual time over its time around this record; 1 without a canary.
         """
-        return self.store.canary(self.profile.id).scale(record.canary_ns)
+        return self.canary.scale(record.canary_ns)
 
     def measure(
         self,
@@ -91,7 +99,9 @@ class Rig:
         """
         segments = self.space.segments(architecture)
         with self._model_file(segments, modules) as model:
-            result = self.session.run(self._job(segments, nodes), model)
+            result = self.session.run(self._job(segments, purpose, nodes), model)
+        for warning in result.warnings:
+            logger.warning("%s: %s: %s", self.device.name, architecture.id, warning)
         record = self._record(architecture, purpose, result)
         costs = {
             segment_key(s.block, phase, PRECISION): self.costs(s.block, phase)
@@ -111,10 +121,10 @@ class Rig:
         yield path
         path.unlink()
 
-    def _job(self, segments: tuple[Segment, ...], nodes: bool) -> Job:
+    def _job(self, segments: tuple[Segment, ...], purpose: Purpose, nodes: bool) -> Job:
         phases = tuple(_job_phase(segments, phase) for phase in self.space.phases)
         kind: JobKind = "profile" if nodes else "time"
-        return Job(kind=kind, phases=phases, max_seconds_per_phase=_SECONDS_PER_PHASE)
+        return Job(kind=kind, phases=phases, max_seconds_per_phase=_SECONDS_PER_PHASE[purpose])
 
     def _record(
         self,
@@ -166,6 +176,7 @@ def open_rig(device: Device, space: Space, store: Store) -> Iterator[Rig]:
                 exporter=exporter,
                 costs=CostTable(exporter),
                 folder=folder,
+                canary=store.canary(profile.id),
             )
 
 
@@ -202,12 +213,12 @@ def _timing(phase: Phase, measured: PhaseResult) -> PhaseTiming:
 
 
 def undisturbed_ns(group_ns: Sequence[int]) -> int:
-    """Mean of the fastest tenth of the groups: what a run takes when nothing else runs.
+    """Mean of the fastest tenth of the groups, at least three: a run when nothing else runs.
 
     On a quiet board it is close to the median. On a shared machine other work adds to
     most groups, the median follows that work, and the fastest groups do not.
     """
-    fastest = sorted(group_ns)[: max(1, len(group_ns) // 10)]
+    fastest = sorted(group_ns)[: max(_FEWEST_FASTEST, len(group_ns) // 10)]
     return round(sum(fastest) / len(fastest))
 
 

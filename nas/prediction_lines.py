@@ -9,7 +9,10 @@ from search_spaces import Architecture
 
 
 def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[str, object]:
-    """The contract's fields; latencies are null where segment keys are missing."""
+    """The contract's fields; latencies are null where segment keys are missing.
+
+    `doubtful` are segment keys that were measured only in networks that were flagged.
+    """
     first, *others = prediction.phases
     complete = not prediction.missing
     return {
@@ -23,6 +26,7 @@ def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[
         "params": prediction.params,
         "macs": prediction.macs,
         "missing": list(prediction.missing),
+        "doubtful": list(prediction.doubtful),
     }
 
 

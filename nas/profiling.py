@@ -3,21 +3,23 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from device_agents import JobFailed
-from latency_lut import next_carrier
+from latency_lut import GOOD, AttributionError, next_carrier
 from nas.measurement import PRECISION, Rig
-from search_spaces import Block, Space, segment_key
+from search_spaces import Architecture, Block, Space, segment_key
 
 logger = logging.getLogger(__name__)
 
 CONTEXTS_WANTED = 2  # our choice: a second network shows what the first one's context did
 _FAILURES_IN_ROW = 3  # our choice: one network may fail, three in a row are the device's fault
-_DOUBTFUL_FOR_ONE = 2  # our choice: two noisy or failed tries end the wait for a good one
+_DOUBTFUL_FOR_ONE = 2  # our choice: two noisy tries end the wait for a good one
+_DRAWS = 8  # our choice: so often is a carrier sought that did not run yet
+_FAILURES_OF_ONE = 2  # our choice: a segment that failed twice, once sought for itself, is given up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,9 @@ class Campaign:
 
     carriers: int
     failures: tuple[str, ...]
+    """Messages of the carriers that failed."""
+    given_up: tuple[str, ...]
+    """Segment keys that the device could not run, as far as failed carriers tell."""
     known: int
     """Segment keys of the space that were seen in at least one network."""
     total: int
@@ -55,7 +60,9 @@ def profile(
     """Runs carriers until every segment key of the space was seen in `contexts_wanted` networks.
 
     What the store already holds for this device profile counts, so a killed run goes on where it
-    stopped. With `minutes`, it ends when they are over, after the carrier in flight.
+    stopped. With `minutes`, it ends when they are over, after the carrier in flight. When a carrier
+    fails, its segments that no other network has shown to run are suspects: all else comes first,
+    then each suspect has a carrier of its own, until one that keeps failing is given up.
 
     Raises:
         DeviceError: the device became unusable, or failed at three networks in a row.
@@ -70,6 +77,7 @@ def profile(
         return Campaign(
             carriers=carriers,
             failures=tuple(failures),
+            given_up=tuple(sorted(ledger.given_up)),
             known=ledger.known(),
             total=len(ledger.keys),
             done=ledger.share(),
@@ -79,21 +87,18 @@ def profile(
         )
 
     while minutes is None or clock() - start < minutes * 60:
-        # Everything once, however well, before anything a second time: time may run out.
-        carrier = next_carrier(rig.space, ledger.sightings(), PRECISION, rng, 1) or next_carrier(
-            rig.space, ledger.contexts(), PRECISION, rng, contexts_wanted
-        )
+        carrier, sought = ledger.next_carrier(rng)
         if carrier is None:
             return campaign("complete" if ledger.known() == len(ledger.keys) else "failures")
         keys = _keys(rig.space, [s.block for s in rig.space.segments(carrier)])
         try:
             record = rig.measure(carrier, purpose="carrier")
-            ledger.see(keys, good=all(p.quality == "good" for p in record.phases))
+            ledger.see(carrier, keys, good=all(p.quality == GOOD for p in record.phases))
             in_row = 0
-        except JobFailed as exc:
+        except (JobFailed, AttributionError) as exc:
             failures.append(str(exc))
             logger.warning("%s: carrier %s failed: %s", rig.device.name, carrier.id, exc)
-            ledger.see(keys, good=False, measured=False)
+            ledger.blame(keys, sought)
             in_row += 1
             if in_row == _FAILURES_IN_ROW:
                 raise
@@ -103,27 +108,63 @@ def profile(
 
 
 class _Ledger:
-    """How often each segment key of the space was seen, well or doubtfully."""
+    """How often each segment key of the space was seen, well or doubtfully, and what failed."""
 
     def __init__(self, rig: Rig, contexts_wanted: int) -> None:
+        self.space = rig.space
         self.keys = space_keys(rig.space)
         self.wanted = contexts_wanted
         self.good: Counter[str] = Counter()
         self.doubtful: Counter[str] = Counter()
-        self.unmeasured: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.given_up: set[str] = set()
+        self.ran: set[str] = set()
         for entry in rig.store.lut(rig.profile.id, PRECISION).entries.values():
-            seen = self.good if entry.quality == "good" else self.doubtful
+            seen = self.good if entry.quality == GOOD else self.doubtful
             self.doubtful[entry.key] = entry.set_aside
             seen[entry.key] = entry.carriers
         self._share_at_start = self.share()
 
-    def see(self, keys: frozenset[str], *, good: bool, measured: bool = True) -> None:
-        (self.good if good else self.doubtful).update(keys)
-        if not measured:
-            self.unmeasured.update(keys)
+    def next_carrier(self, rng: np.random.Generator) -> tuple[Architecture | None, str | None]:
+        """The network to run next, and the suspect that it is run for, if it is for one."""
+        avoided = self.given_up | self.failed.keys()
+        # Everything once, however well, before anything a second time: time may run out.
+        for seen, wanted in ((self.sightings(), 1), (self.contexts(), self.wanted)):
+            carrier = self._new_carrier(seen, rng, wanted, avoided)
+            if carrier is not None:
+                return carrier, None
+        if not self.failed:
+            return None, None
+        suspect = min(self.failed)
+        rest = dict.fromkeys(self.keys - {suspect}, 1)
+        return next_carrier(self.space, rest, PRECISION, rng, 1, avoided - {suspect}), suspect
 
-    def sightings(self) -> Mapping[str, int]:
-        """How often each key was tried, with whatever outcome."""
+    def _new_carrier(
+        self, seen: Mapping[str, int], rng: np.random.Generator, wanted: int, avoided: Set[str]
+    ) -> Architecture | None:
+        """One that did not run yet, if a few draws find one."""
+        for _ in range(_DRAWS):
+            carrier = next_carrier(self.space, seen, PRECISION, rng, wanted, avoided)
+            if carrier is None or carrier.id not in self.ran:
+                break
+        return carrier
+
+    def see(self, carrier: Architecture, keys: frozenset[str], *, good: bool) -> None:
+        """A carrier with these keys ran, which clears them of suspicion; again shows little new."""
+        (self.good if good and carrier.id not in self.ran else self.doubtful).update(keys)
+        self.ran.add(carrier.id)
+        for key in keys:
+            self.failed.pop(key, None)
+
+    def blame(self, keys: frozenset[str], sought: str | None) -> None:
+        """A carrier with these keys failed; it may have been run for one of them."""
+        self.failed.update(key for key in keys - self.given_up if not self.sightings()[key])
+        if sought is not None and self.failed[sought] >= _FAILURES_OF_ONE:
+            self.given_up.add(sought)
+            del self.failed[sought]
+
+    def sightings(self) -> Counter[str]:
+        """How often each key was measured, well or not."""
         return self.good + self.doubtful
 
     def contexts(self) -> Mapping[str, int]:
@@ -132,7 +173,7 @@ class _Ledger:
         return Counter(self.good) + Counter(doubtful)
 
     def known(self) -> int:
-        return sum(self.good[k] + self.doubtful[k] > self.unmeasured[k] for k in self.keys)
+        return len(self.keys & self.sightings().keys())
 
     def remaining_s(self, elapsed_s: float, minutes: float | None) -> float | None:
         """By the share of wanted contexts gained so far, at most what `minutes` leaves."""

@@ -1,6 +1,7 @@
 """The search: an Optuna study that asks the LUT what a network costs and the supernet how good."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
@@ -66,7 +67,8 @@ class Search:
         self._estimator = estimator
         self._on_progress = on_progress
         self._done: dict[str, FrozenTrial] = {}
-        self._repeated = self._incomplete = self._fruitless = 0
+        self._repeated = self._incomplete = 0
+        self._fruitless: Counter[str] = Counter()  # since the last network that was evaluated
 
     def run(self, wanted: int) -> None:
         """Evaluates networks until the study holds `wanted`, counting those of earlier calls.
@@ -75,11 +77,9 @@ class Search:
         early when the space is exhausted.
 
         Raises:
-            StudyError: hundreds of proposals in a row have segments that the LUT does not know.
+            StudyError: most of hundreds of proposals have segments that the LUT does not know.
         """
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            if "duplicate_of" not in trial.user_attrs:
-                self._done[trial.user_attrs["id"]] = trial
+        self._look_around()
         wanted = min(wanted, self._space.count())
         self._wanted = wanted
         if len(self._done) >= wanted:
@@ -97,14 +97,32 @@ class Search:
         architecture = self._space.architecture(parameters)
         trial.set_user_attr("architecture", architecture.to_json())
         trial.set_user_attr("id", architecture.id)
+        running = self._look_around()
         twin = self._done.get(architecture.id)
         if twin is not None:
             return self._repeat(trial, twin)
+        if running.get(architecture.id, trial.number) < trial.number:
+            trial.set_user_attr("duplicate_of", running[architecture.id])
+            raise optuna.TrialPruned
         prediction = self._predictor.predict(architecture)
         if prediction.missing:
             trial.set_user_attr("missing", list(prediction.missing))
             raise optuna.TrialPruned
         return self._evaluate(trial, architecture, prediction)
+
+    def _look_around(self) -> dict[str, int]:
+        """Learns what any worker has evaluated; the first trial at work on each network."""
+        states = (TrialState.COMPLETE, TrialState.RUNNING)
+        running: dict[str, int] = {}
+        for trial in self._study.get_trials(deepcopy=False, states=states):
+            architecture_id = trial.user_attrs.get("id")
+            if architecture_id is None or "duplicate_of" in trial.user_attrs:
+                continue
+            if trial.state == TrialState.COMPLETE:
+                self._done[architecture_id] = trial
+            else:
+                running.setdefault(architecture_id, trial.number)
+        return running
 
     def _evaluate(
         self, trial: Trial, architecture: Architecture, prediction: Prediction
@@ -140,14 +158,16 @@ class Search:
         return quality, latency_ms, memory_mib
 
     def _after_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if trial.state == TrialState.PRUNED:
-            self._incomplete += 1
-        elif "duplicate_of" in trial.user_attrs:
+        if "duplicate_of" in trial.user_attrs:
             self._repeated += 1
+            self._fruitless["repeated"] += 1
+        elif trial.state == TrialState.PRUNED:
+            self._incomplete += 1
+            self._fruitless["incomplete"] += 1
+            self._missing = trial.user_attrs["missing"][0]
         elif trial.state == TrialState.COMPLETE:
             self._done[trial.user_attrs["id"]] = trial
-            self._fruitless = -1
-        self._fruitless += 1
+            self._fruitless.clear()
         self._on_progress(
             SearchProgress(
                 evaluated=len(self._done),
@@ -158,16 +178,16 @@ class Search:
         )
         if len(self._done) >= self._wanted:
             study.stop()
-        elif self._fruitless >= _FRUITLESS:
-            self._give_up(study, trial)
+        elif self._fruitless.total() >= _FRUITLESS:
+            self._give_up(study)
 
-    def _give_up(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if trial.state == TrialState.PRUNED:
+    def _give_up(self, study: optuna.Study) -> None:
+        incomplete = self._fruitless["incomplete"]
+        if incomplete > self._fruitless["repeated"]:
             raise StudyError(
-                f"{_FRUITLESS} proposals in a row have segments that the LUT does not know, "
-                f"the last one {trial.user_attrs['missing'][0]}. "
-                f"Fill it with: nas profile --space {self._settings.space} "
-                f"--device {self._settings.device}"
+                f"{incomplete} of {_FRUITLESS} proposals in a row have segments that the LUT does "
+                f"not know, the last one {self._missing}. "
+                f"Fill it with: {self._settings.profile_command}"
             )
         logger.warning("the sampler proposes nothing new any more; the search ends here")
         study.stop()

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import json
+import shlex
 import sqlite3
 import warnings
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from optuna.study import StudyDirection
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from latency_lut import StoreError, open_store
+from latency_lut import StoreError, driver_url, open_store
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
+from search_spaces import Task, read_task
 
 _SETTINGS = "edge_nas"
-_FORMAT = 1  # raised when the attributes below change their meaning
+_PROFILE = "edge_nas_device_profile"
+_COMMANDS = "edge_nas_commands"
+_FORMAT = 2  # raised when the attributes of ours change their meaning
 _SQLITE_WAIT_S = 60  # our choice: how long a writer waits for another one
 _HEARTBEAT_S = 15  # our choice; a worker silent for four beats is dead
 
@@ -31,6 +35,8 @@ class StudySettings:
     space: str
     only: tuple[str, ...] = ()
     """Restrictions of the space, as given on the command line."""
+    task: Task
+    """Shapes at the two ends of the networks, so that the space is known without the data."""
     data: str
     device: str
     precision: str
@@ -41,6 +47,15 @@ class StudySettings:
     sampler: str
     max_latency_ms: float | None = None
     max_memory_mib: float | None = None
+
+    @property
+    def profile_command(self) -> str:
+        """A shell line that fills the LUT for what is searched."""
+        words = ["nas", "profile", "--space", self.space, "--data", self.data]
+        words += ["--device", self.device]
+        for restriction in self.only:
+            words += ["--only", restriction]
+        return shlex.join(words)
 
     @property
     def directions(self) -> list[StudyDirection]:
@@ -100,14 +115,6 @@ def _commit_without_waiting_for_the_disk(connection: sqlite3.Connection, _: obje
     connection.execute("PRAGMA synchronous = NORMAL")
 
 
-def driver_url(url: str) -> str:
-    """The URL with the driver that we install for PostgreSQL, where it names none."""
-    parsed = make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return parsed.render_as_string(hide_password=False)
-
-
 def check_settings(
     storage: optuna.storages.BaseStorage, name: str, settings: StudySettings
 ) -> None:
@@ -121,23 +128,59 @@ def create_study(
     storage: optuna.storages.BaseStorage,
     name: str,
     settings: StudySettings,
+    device_profile: str,
     sampler: optuna.samplers.BaseSampler,
 ) -> optuna.Study:
-    """The study of that name, made if it is not there.
+    """The study of that name, made if it is not there; several workers may ask at once.
+
+    Args:
+        storage: of `open_storage`.
+        name: of the study.
+        settings: what it searches.
+        device_profile: id of the one whose LUT predicts; a study keeps the first it was given.
+        sampler: for the trials of this process.
 
     Raises:
         BadInput: a study of that name was made with other settings.
     """
     check_settings(storage, name, settings)
-    if name in optuna.study.get_all_study_names(storage):
-        return optuna.load_study(study_name=name, storage=storage, sampler=sampler)
     study = optuna.create_study(
-        study_name=name, storage=storage, sampler=sampler, directions=settings.directions
+        study_name=name,
+        storage=storage,
+        sampler=sampler,
+        directions=settings.directions,
+        load_if_exists=True,
     )
-    with _experimental():
-        study.set_metric_names(settings.metric_names)
-    study.set_user_attr(_SETTINGS, {"format": _FORMAT, **asdict(settings)})
+    if _SETTINGS not in study.user_attrs:
+        with _experimental():
+            study.set_metric_names(settings.metric_names)
+        study.set_user_attr(_PROFILE, device_profile)
+        study.set_user_attr(_SETTINGS, {"format": _FORMAT, **asdict(settings)})
     return study
+
+
+def pinned_profile(storage: optuna.storages.BaseStorage, name: str) -> str | None:
+    """The device profile of the study of that name; None when there is no such study."""
+    if name not in optuna.study.get_all_study_names(storage):
+        return None
+    return read_device_profile(optuna.load_study(study_name=name, storage=storage))
+
+
+def read_device_profile(study: optuna.Study) -> str:
+    """Id of the device profile that the study was made for."""
+    return str(study.user_attrs[_PROFILE])
+
+
+def add_command(study: optuna.Study, command: str) -> None:
+    """Keeps a command line that worked on the study, for its report; repeated ones once."""
+    commands = read_commands(study)
+    if command not in commands:
+        study.set_user_attr(_COMMANDS, [*commands, command])
+
+
+def read_commands(study: optuna.Study) -> tuple[str, ...]:
+    """The command lines that made the study, first to last."""
+    return tuple(study.user_attrs.get(_COMMANDS, ()))
 
 
 def load_study(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:
@@ -166,7 +209,8 @@ def read_settings(study: optuna.Study) -> StudySettings:
             f"study {study.study_name!r} was not made by this version of nas search; "
             "take another name with --study"
         )
-    return StudySettings(**{**record, "only": tuple(record["only"])})
+    record["only"], record["task"] = tuple(record["only"]), read_task(record["task"])
+    return StudySettings(**record)
 
 
 @contextlib.contextmanager

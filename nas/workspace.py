@@ -8,7 +8,7 @@ from pathlib import Path
 from nas.data import ImageData, TextData, load_data
 from nas.errors import BadInput
 from nas.front_row import QualityName
-from search_spaces import Choice, Space, Value, load_space
+from search_spaces import Choice, Space, Task, TextTask, Value, load_space
 
 SUPERNETS = Path("results/supernets")
 
@@ -78,12 +78,10 @@ class Workspace:
         )
         return {"input": "(pixel - mean) / std by channel", "mean": mean, "std": std}
 
-    @property
-    def guessing(self) -> float:
-        """The score of a network that knows nothing: all answers are equally likely."""
-        if isinstance(self.data, ImageData):
-            return 1 / self.data.classes
-        return math.log2(self.data.task.vocabulary)
+
+def guessing(task: Task) -> float:
+    """The score of a network that knows nothing: all answers are equally likely."""
+    return math.log2(task.vocabulary) if isinstance(task, TextTask) else 1 / task.classes
 
 
 def open_workspace(

@@ -21,7 +21,7 @@ from search_spaces.mobile import mobile
 from search_spaces.network import Network, carried_name, run_segment
 from search_spaces.registry import BUILT_IN, load_space
 from search_spaces.space import INACTIVE, Codes, Place, Space
-from search_spaces.task import ImageTask, Task, TextTask
+from search_spaces.task import ImageTask, Task, TextTask, read_task
 
 __all__ = [
     "BUILT_IN",
@@ -61,6 +61,7 @@ __all__ = [
     "mobile",
     "network_cost",
     "place_of",
+    "read_task",
     "run_segment",
     "seeded_module",
     "segment_cost",

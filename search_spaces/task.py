@@ -1,5 +1,6 @@
 """What the data asks of a network: the shapes at its two ends."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -21,3 +22,8 @@ class TextTask:
 
 
 Task = ImageTask | TextTask
+
+
+def read_task(document: Mapping[str, int]) -> Task:
+    """The task of which `document` is the `dataclasses.asdict`."""
+    return ImageTask(**document) if "classes" in document else TextTask(**document)

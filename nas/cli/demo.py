@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli.options import DEFAULT_DEVICES, DEFAULT_STORAGE, Devices, Json, Storage
+from nas.cli.options import DEFAULT_DEVICES, DEFAULT_STORAGE, Devices, Json, Storage, storage_words
 from nas.cli.output import print_json, print_table, progress_bar, say, show
 
 
@@ -19,7 +19,7 @@ def demo(
     from nas.cli.studies import quiet_optuna
     from nas.demo import run_demo
     from nas.front_table import front_cells, front_documents
-    from nas.launch import Surroundings
+    from nas.surroundings import Surroundings
 
     quiet_optuna()
     say("demo: profile this machine, train a supernet on mnist5k, search, verify, report")
@@ -33,7 +33,7 @@ def demo(
     show(f"report     {outcome.report.html}")
     show(f"table      {outcome.report.csv}")
     show(f"network    {outcome.exported.path}  (the most accurate one)")
-    show(f"dashboard  nas dashboard --storage {storage}   then open http://127.0.0.1:8080/")
+    show(f"dashboard  nas dashboard{storage_words(storage)}   then open http://127.0.0.1:8080/")
 
 
 COMMANDS = (demo,)

@@ -67,6 +67,7 @@ def profile(
             "ended": campaign.ended,
             "elapsed_s": campaign.elapsed_s,
             "failures": list(campaign.failures),
+            "given_up": list(campaign.given_up),
         }
         if json:
             print_json(outcome)
@@ -76,6 +77,8 @@ def profile(
                 f"{found.name} known ({campaign.coverage:.1%}) after {campaign.carriers} carriers "
                 f"in {campaign.elapsed_s:.0f} s; ended: {campaign.ended}"
             )
+            for key in campaign.given_up:
+                show(f"{rig.device.name} cannot run {key}")
 
 
 def predict(
@@ -129,6 +132,7 @@ def measure(
 
     found = open_space(space, only=only or (), data=data)
     lines = read_architectures(source, found, skip_bad=skip_bad)
+    failed = 0
     for rig in rigs(device, devices, storage, found, precision):
         for number, line in enumerate(lines, start=1):
             if line.architecture is None:
@@ -140,6 +144,10 @@ def measure(
                 print_json(measurement_line(line.architecture, rig, record))
             except JobFailed as exc:
                 print_json({"id": line.architecture.id, "error": str(exc)})
+                failed += 1
+    if failed:
+        say(f"{failed} could not be measured; their lines say why")
+        raise typer.Exit(1)
 
 
 COMMANDS = (profile, predict, measure)

@@ -43,3 +43,12 @@ SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Answer the good lines although some are malformed.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
+
+
+def storage_words(storage: str) -> str:
+    """` --storage URL` for a command that is shown, passwords hidden; nothing for the default."""
+    if storage == DEFAULT_STORAGE:
+        return ""
+    from sqlalchemy.engine import make_url
+
+    return f" --storage {make_url(storage).render_as_string(hide_password=True)}"

@@ -19,7 +19,6 @@ from nas.cli.options import (
     Storage,
 )
 from nas.cli.output import print_json, print_table, progress_bar, say, show
-from nas.errors import BadInput
 
 if TYPE_CHECKING:
     from nas.front import Front
@@ -63,7 +62,11 @@ def search(
     json: Json = False,
 ) -> None:
     """Search a space for the front on a device; a second call goes on where the first stopped."""
-    from nas.launch import SearchRequest, Surroundings, run_search
+    from nas.launch import run_search
+    from nas.open_study import open_study
+    from nas.report.study_report import attach_report
+    from nas.search_request import SearchRequest
+    from nas.surroundings import Surroundings
 
     quiet_optuna()
     request = SearchRequest(
@@ -87,6 +90,7 @@ def search(
     except KeyboardInterrupt:
         say(f"stopped; study {study!r} keeps what was evaluated, the same command goes on")
         raise typer.Exit(1) from None
+    attach_report(open_study(study, storage), storage)
     _print_front(study, found, json)
     say(f"next: nas verify {study}   measures this front on {device}")
 
@@ -99,7 +103,7 @@ def front(
     json: Json = False,
 ) -> None:
     """Print the front of a study: measured where it was measured, predicted elsewhere."""
-    from nas.launch import open_study
+    from nas.open_study import open_study
     from nas.report.study_report import study_report, write_csv
 
     opened = open_study(study, storage)
@@ -111,29 +115,32 @@ def front(
 def verify(
     study: Study,
     device: Annotated[
-        str | None, typer.Option("--device", help="Instead of the study's own device.")
+        str | None,
+        typer.Option("--device", help="Another than the study's; its own front stays as it is."),
     ] = None,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
     """Measure every network of a front on the device; drop what breaks the budget."""
-    from nas.launch import Surroundings, open_study, verify_study
+    from nas.open_study import open_study, verify_study
+    from nas.report.study_report import attach_report
+    from nas.surroundings import Surroundings
 
     opened = open_study(study, storage)
     around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
     name = device or opened.settings.device
-    if name != opened.settings.device:
-        raise BadInput(
-            f"study {study!r} is for device {opened.settings.device!r}; its networks can be timed "
-            f"on {name!r} with: nas measure --space SPACE --device {name} FILE"
-        )
     outcome = verify_study(opened, around.device(name), around)
-    for architecture_id, message in outcome.failures.items():
-        say(f"{architecture_id} could not be measured: {message}")
     for dropped in outcome.front.dropped:
         say(f"dropped {dropped.row.architecture.id}: {dropped.reason}")
+    if name == opened.settings.device:
+        attach_report(opened, storage)
+    else:
+        say(f"predictions are those for {opened.settings.device}, measurements those of {name}")
     _print_front(study, outcome.front, json)
+    if outcome.failures:
+        say(f"{len(outcome.failures)} could not be measured; the same command tries them again")
+        raise typer.Exit(1)
 
 
 def report(
@@ -144,7 +151,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write front.csv, front.png and report.html, and attach the front to the dashboard."""
-    from nas.launch import open_study
+    from nas.open_study import open_study
     from nas.report.study_report import write_study_report
 
     files = write_study_report(open_study(study, storage), storage, output)
@@ -194,7 +201,7 @@ def export(
     from nas.access import check_precision
     from nas.architecture_lines import read_architecture
     from nas.exporting import export_architecture
-    from nas.launch import open_study
+    from nas.open_study import open_study
     from nas.workspace import open_space
 
     check_precision(precision)
@@ -204,8 +211,8 @@ def export(
         say("no --study given: the weights are random, good for timing only")
     else:
         opened = open_study(study, storage)
-        found = opened.workspace.space
-        architecture, notes = read_architecture(arch, found), opened.workspace.input_notes
+        found = opened.space
+        architecture, notes = read_architecture(arch, found), opened.workspace().input_notes
         modules = opened.estimator().modules(architecture)
     exported = export_architecture(found, architecture, output, modules, notes)
     document = {

@@ -20,8 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from latency_lut import StoreError, driver_url
 from nas.errors import BadInput, StudyError
-from nas.study import driver_url
 
 _SQLITE_WAIT_S = 60  # our choice: how long a reader waits for a search to end its commit
 
@@ -44,7 +44,7 @@ def open_read_only(url: str) -> "ReadOnlyStorage":
         )
     except StorageInternalError as exc:
         raise BadInput(f"{shown} {_database_reason(exc)}") from exc
-    except (SQLAlchemyError, RuntimeError, ImportError, ValueError) as exc:
+    except (SQLAlchemyError, RuntimeError, ImportError, ValueError, StoreError) as exc:
         reason = str(exc).splitlines()[0]
         raise BadInput(f"{shown} cannot be read: {reason}") from exc
     return ReadOnlyStorage(optuna.storages.get_storage(backend))

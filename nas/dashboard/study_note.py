@@ -7,7 +7,6 @@ from nas.report.wording import (
     budget_text,
     has_prefill,
     headline,
-    how_made,
     ms_text,
     quality_number,
     quality_title,
@@ -25,7 +24,7 @@ def study_note(report: Report) -> str:
         _front_table(report) if report.front else "",
         _dropped_list(report) if report.dropped else "",
         "How it was made:",
-        "\n".join(f"    {_one_line(command)}" for command in how_made(report)),
+        "\n".join(f"    {_one_line(command)}" for command in report.commands),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -62,7 +61,7 @@ def _cells(row: FrontRow, *, prefill: bool) -> list[str]:
     measured = "not yet" if row.ratio is None else f"**{ms_text(row.shown_ms)}**"
     cells = [str(row.trial), quality_number(row), predicted, measured]
     if prefill:
-        cells.append("" if row.prefill_ms is None else ms_text(row.prefill_ms))
+        cells.append("" if row.shown_prefill_ms is None else ms_text(row.shown_prefill_ms))
     return [*cells, ms_text(row.shown_memory_mib), row.architecture.id]
 
 

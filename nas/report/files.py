@@ -16,7 +16,6 @@ from nas.report.wording import (
     flat_facts,
     has_prefill,
     headline,
-    how_made,
     ms_text,
     quality_number,
     quality_text,
@@ -88,7 +87,7 @@ def render_html(report: Report) -> str:
         agreement_frame=_agreement_frame(agreement),
         shares=time_shares(report),
         facts=flat_facts(report.device_facts),
-        commands=how_made(report),
+        commands=report.commands,
     )
 
 
@@ -124,6 +123,7 @@ def _frame_row(row: FrontRow) -> dict[str, object]:
         "measured_high_ms": row.measured_high_ms if row.verified else None,
         "measured_memory_mib": row.measured_memory_mib if row.verified else None,
         "prefill_ms": row.prefill_ms,
+        "measured_prefill_ms": row.measured_prefill_ms if row.verified else None,
         "standard_error": row.standard_error,
         "params": row.params,
         "macs": row.macs,
@@ -134,7 +134,8 @@ def _frame_row(row: FrontRow) -> dict[str, object]:
 def _columns(report: Report) -> list[str]:
     """Those of a row, for a front that has none."""
     fixed = "latency_ms low_ms high_ms memory_mib verified measured_ms".split()
-    more = "measured_low_ms measured_high_ms measured_memory_mib prefill_ms standard_error".split()
+    more = "measured_low_ms measured_high_ms measured_memory_mib".split()
+    more += "prefill_ms measured_prefill_ms standard_error".split()
     return ["trial", "arch", report.quality_name, *fixed, *more, "params", "macs", "id"]
 
 

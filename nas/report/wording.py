@@ -1,7 +1,6 @@
 """Numbers and sentences as people read them: in tables, pictures, the report and the dashboard."""
 
 import math
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -108,23 +107,6 @@ def flat_facts(facts: Mapping[str, object], prefix: str = "") -> dict[str, str]:
         elif value is not None:
             rows[label] = str(value)
     return rows
-
-
-def how_made(report: Report) -> tuple[str, ...]:
-    """The commands that made the study; from its settings where they were not recorded."""
-    if report.commands:
-        return report.commands
-    search = ["nas", "search", "--space", report.space, "--device", report.device]
-    search += ["--data", report.data, "--study", report.study, "--sampler", report.sampler]
-    if report.max_latency_ms is not None:
-        search += ["--max-latency-ms", f"{report.max_latency_ms:g}"]
-    if report.max_memory_mib is not None:
-        search += ["--max-memory-mib", f"{report.max_memory_mib:g}"]
-    return (
-        shlex.join(search),
-        shlex.join(["nas", "verify", report.study]),
-        shlex.join(["nas", "report", report.study]),
-    )
 
 
 def _empty_headline(report: Report) -> str:

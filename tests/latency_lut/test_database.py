@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from latency_lut import Predictor, StoreError, open_store
+from latency_lut import Predictor, StoreError, driver_url, open_store
 from tests.latency_lut.networks import PROFILE, all_architectures, measure, store_in, tiny_space
 
 
@@ -21,6 +21,17 @@ def refusal(url: str) -> str:
     text = str(refused.value)
     assert len(text.splitlines()) == 1
     return text
+
+
+def test_a_postgresql_url_gets_the_driver_that_we_install():
+    url = "postgresql://me:secret@host/nas"
+    assert driver_url(url) == "postgresql+psycopg://me:secret@host/nas"
+    assert driver_url("sqlite:///nas.db") == "sqlite:///nas.db"
+
+
+@pytest.mark.parametrize("url", ["postgres:/me:secret@host/nas", "mysql://me:secret@host/nas"])
+def test_a_url_that_is_refused_is_shown_without_its_password(url):
+    assert "secret" not in refusal(url)
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_as_it_was(tmp_path):

@@ -7,7 +7,7 @@ from latency_lut.entry import Context, fit_entries
 
 
 def contexts(*latencies_ns: float, quality: str = "good") -> list[Context]:
-    return [Context(i, f"arch{i}", ns, quality) for i, ns in enumerate(latencies_ns)]
+    return [Context(f"arch{i}", ns, quality) for i, ns in enumerate(latencies_ns)]
 
 
 def test_the_latency_is_the_median_over_networks():

@@ -10,7 +10,3 @@ def test_every_error_of_the_package_has_the_one_base():
     ]
     assert len(errors) == 5
     assert all(issubclass(error, LutError) for error in errors)
-
-
-def test_public_names_are_sorted():
-    assert latency_lut.__all__ == sorted(latency_lut.__all__)

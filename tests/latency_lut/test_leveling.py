@@ -11,7 +11,7 @@ TRUTH_NS = {f"k{i}": 1000.0 * (i + 1) for i in range(8)}
 
 def network(number, keys, factor=1.0):
     segments = tuple((key, TRUTH_NS[key] * factor) for key in keys)
-    return TimedNetwork(number, f"arch{number}", "good", "space/infer", segments)
+    return TimedNetwork(f"arch{number}", "good", "space/infer", segments)
 
 
 def networks(factors, size=4):
@@ -58,7 +58,7 @@ def test_networks_that_slow_with_their_size_give_a_term_that_says_so():
 
 
 def test_a_network_that_shares_no_segment_says_nothing_of_a_level():
-    alone = TimedNetwork(99, "alone", "good", "space/infer", (("only here", 777.0),))
+    alone = TimedNetwork("alone", "good", "space/infer", (("only here", 777.0),))
     leveled = level([*networks([1.0] * 40), alone])
     assert times(leveled)["only here"] == [pytest.approx(777.0, rel=1e-6)]
 

@@ -16,11 +16,11 @@ def check(networks, canary_spread=0.0):
 def network(i: int, factor: float = 1.0, quality: str = "good") -> TimedNetwork:
     """Ten segments of one kind each, all slower by `factor`: an error common to the network."""
     segments = tuple((f"k{j}", 1000.0 * factor) for j in range(10))
-    return TimedNetwork(i, f"arch{i}", quality, "space/infer", segments)
+    return TimedNetwork(f"arch{i}", quality, "space/infer", segments)
 
 
 def test_a_segment_that_stands_twice_in_a_network_is_one_context_with_the_mean():
-    timed = TimedNetwork(1, "a", "good", "s/infer", (("k", 100.0), ("k", 300.0), ("other", 5.0)))
+    timed = TimedNetwork("a", "good", "s/infer", (("k", 100.0), ("k", 300.0), ("other", 5.0)))
     (context,) = contexts_by_key([timed])["k"]
     assert context.latency_ns == 200.0
 
@@ -41,9 +41,9 @@ def test_networks_that_add_up_have_no_common_error_but_the_canarys():
 
 def test_a_network_is_not_checked_against_itself():
     """Five networks without a segment in common could each predict themselves perfectly."""
-    alone = [TimedNetwork(i, f"arch{i}", "good", "s/infer", ((f"k{i}", 100.0),)) for i in range(5)]
+    alone = [TimedNetwork(f"arch{i}", "good", "s/infer", ((f"k{i}", 100.0),)) for i in range(5)]
     assert check(alone).networks == 0
-    repeated = [TimedNetwork(i, "same", "good", "s/infer", (("k", 100.0),)) for i in range(9)]
+    repeated = [TimedNetwork("same", "good", "s/infer", (("k", 100.0),)) for i in range(9)]
     assert check(repeated).networks == 0
 
 

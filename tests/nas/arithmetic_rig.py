@@ -11,14 +11,14 @@ import numpy as np
 import onnx
 
 from device_agents import Device, Job, JobFailed, JobResult, NodeTime, PhaseResult
-from latency_lut import DeviceProfile, open_store
+from latency_lut import CanaryState, DeviceProfile, open_store
 from nas.measurement import Rig
 from search_spaces import CostTable, SegmentExporter, Space
 
 CANARY_NS = 50_000
 FAILURE = JobFailed("board1: network.onnx: crash: it died", device="board1", kind="crash")
 
-Event = str | Exception
+Event = str | tuple[str, ...] | Exception
 Nodes = list[NodeTime]
 
 
@@ -26,7 +26,8 @@ class ArithmeticSession:
     """Stands where a session stands, and notes each job.
 
     Args:
-        event: what becomes of a job with these nodes: a quality, or an error; by default good.
+        event: what becomes of a job with these nodes: a quality, of all phases or of each, or an
+            error; by default good.
 
     `slowness` is that of the whole device; `canary_slowness`, if given, that of its canary.
     `peak_bytes` is what it says of memory; by default nothing.
@@ -48,12 +49,14 @@ class ArithmeticSession:
         event = self.event(nodes)
         if isinstance(event, Exception):
             raise event
+        qualities = (event,) * len(job.phases) if isinstance(event, str) else event
         total_ns = round(self.slowness * sum(node.duration_ns for node in nodes))
         timed = nodes if job.kind == "profile" else []
         canary_ns = round((self.canary_slowness or self.slowness) * CANARY_NS)
         return JobResult(
             phases=tuple(
-                _phase(p.name, total_ns, timed, event, len(self.jobs)) for p in job.phases
+                _phase(phase.name, total_ns, timed, quality, len(self.jobs))
+                for phase, quality in zip(job.phases, qualities, strict=True)
             ),
             load_ns=1,
             peak_bytes=self.peak_bytes,  # type: ignore[arg-type]
@@ -86,6 +89,7 @@ def arithmetic_rig(
             exporter=exporter,
             costs=CostTable(exporter),
             folder=folder,
+            canary=CanaryState(CANARY_NS, 0.0),
         )
 
 

@@ -107,6 +107,7 @@ def made_up_report(**changes: object) -> Report:
         quality_name="accuracy",
         front=front,
         evaluated=rows,
+        commands=("nas search --study bird-feeder", "nas verify bird-feeder"),
         dropped=(Dropped(slow, "measured 10.2 ms, over the budget of 10 ms"),),
         max_latency_ms=10.0,
         segments=made_up_segments(front),

@@ -5,6 +5,7 @@ import optuna
 from nas.accuracy.estimator import Quality
 from nas.samplers import make_sampler
 from nas.study import StudySettings, create_study
+from search_spaces import ImageTask
 
 
 class CountingEstimator:
@@ -28,6 +29,7 @@ def new_study(*, sampler="random", name="s", **changes):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = {
         "space": "tiny",
+        "task": ImageTask(),
         "data": "digits",
         "device": "board1",
         "precision": "fp32",
@@ -39,5 +41,6 @@ def new_study(*, sampler="random", name="s", **changes):
         optuna.storages.InMemoryStorage(),
         name,
         StudySettings(**{**settings, **changes}),
+        "profile-1",
         make_sampler(sampler, 0),
     )

@@ -44,7 +44,7 @@ def measure(study, number, latency_ms, memory_mib=8.0):
         runs=70,
         quality="good",
     )
-    record_measurement(study, NETWORKS[number].id, measured)
+    record_measurement(study, "profile-1", NETWORKS[number].id, measured)
 
 
 def trials(rows):

@@ -4,13 +4,21 @@ from dataclasses import replace
 import pytest
 
 from device_agents import JobFailed
+from latency_lut import AttributionError
 from nas.profiling import campaign_words, profile, space_keys
+from search_spaces import segment_key
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted
 
 
 def contexts(rig):
     return {key: e.carriers for key, e in rig.store.lut(rig.profile.id).entries.items()}
+
+
+def sightings(rig):
+    """Those in networks that were measured before, too: so small a space has few others."""
+    entries = rig.store.lut(rig.profile.id).entries
+    return {key: e.carriers + e.set_aside for key, e in entries.items()}
 
 
 def test_the_keys_of_a_space_are_those_of_all_blocks_that_may_ever_stand_somewhere():
@@ -67,7 +75,7 @@ def test_one_network_that_fails_is_told_and_the_campaign_goes_on(tmp_path):
     session = ArithmeticSession(scripted("good", FAILURE))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
         campaign = profile(rig, contexts_wanted=2)
-        assert min(contexts(rig).values()) >= 2
+        assert min(sightings(rig).values()) >= 2
     assert campaign.failures == (str(FAILURE),)
     assert campaign.ended == "complete"
 
@@ -81,14 +89,28 @@ def test_three_failures_in_a_row_are_the_devices_fault_and_what_was_measured_sta
         assert len(rig.store.networks(rig.profile.id)) == 1
 
 
-def test_segments_that_only_fail_are_given_up_and_stay_unknown(tmp_path):
-    one = tiny_space().restricted({"size": [1], "depth": [1], "bias1": [False], "head": [True]})
-    with arithmetic_rig(tmp_path, one, ArithmeticSession(lambda _: FAILURE)) as rig:
-        campaign = profile(rig, contexts_wanted=1)
-        assert contexts(rig) == {}
+def test_the_one_segment_that_the_device_cannot_run_is_found_and_given_up(tmp_path):
+    def breaks_at_the_head(nodes):
+        return FAILURE if any(node.name.startswith("head") for node in nodes) else "good"
+
+    space = tiny_space()
+    with arithmetic_rig(tmp_path, space, ArithmeticSession(breaks_at_the_head)) as rig:
+        campaign = profile(rig, contexts_wanted=2)
+        culprit = segment_key(rig.space.places[-1].make({"head": True}), space.phases[0], "fp32")
+        assert sightings(rig).keys() == space_keys(space) - {culprit}
+        assert min(sightings(rig).values()) >= 2
     assert campaign.ended == "failures"
-    assert (campaign.known, campaign.total) == (0, 3)
-    assert len(campaign.failures) == campaign.carriers == 2
+    assert campaign.given_up == (culprit,)
+    assert (campaign.known, campaign.total) == (6, 7)
+
+
+def test_a_profile_of_another_network_is_a_failed_carrier_and_no_end(tmp_path):
+    wrong = AttributionError("node 'x' is of a place that the network does not have")
+    session = ArithmeticSession(scripted("good", wrong))
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        campaign = profile(rig)
+    assert campaign.failures == (str(wrong),)
+    assert campaign.ended == "complete"
 
 
 def test_a_device_that_is_never_quiet_is_measured_a_few_times_more_and_then_let_be(tmp_path):

@@ -8,19 +8,23 @@ from nas.errors import BadInput, UnknownStudy
 from nas.samplers import make_sampler
 from nas.study import (
     StudySettings,
+    add_command,
     check_settings,
     create_study,
-    driver_url,
     load_study,
     open_storage,
+    pinned_profile,
+    read_commands,
     read_settings,
 )
+from search_spaces import ImageTask, TextTask
 
 
 def settings(**changes):
     base = {
         "space": "mobile",
         "only": ("width=0.5",),
+        "task": ImageTask(),
         "data": "digits",
         "device": "local",
         "precision": "fp32",
@@ -32,38 +36,61 @@ def settings(**changes):
     return StudySettings(**{**base, **changes})
 
 
+def begin(storage, **changes):
+    return create_study(storage, "s", settings(**changes), "profile-1", make_sampler("random", 0))
+
+
 @pytest.fixture
 def storage(tmp_path):
     return open_storage(f"sqlite:///{tmp_path}/results/nas.db")
 
 
 def test_a_study_keeps_its_settings_and_names_its_objectives(storage):
-    study = create_study(storage, "s", settings(), make_sampler("nsga2", 0))
+    study = begin(storage)
     assert read_settings(study) == settings()
     assert study.metric_names == ["accuracy", "latency_ms", "memory_mib"]
     assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
 
 
 def test_bits_per_byte_are_minimised(storage):
-    chosen = settings(objective="bits_per_byte", data="kjv", space="language")
-    study = create_study(storage, "s", chosen, make_sampler("nsga2", 0))
+    chosen = settings(
+        objective="bits_per_byte", data="kjv", space="language", task=TextTask(context=64)
+    )
+    study = create_study(storage, "s", chosen, "profile-1", make_sampler("nsga2", 0))
     assert study.directions[0].name == "MINIMIZE"
+    assert read_settings(study).task == TextTask(context=64)
 
 
 def test_a_second_call_goes_on_with_the_same_study_even_with_another_sampler(storage):
-    create_study(storage, "s", settings(), make_sampler("nsga2", 0)).set_user_attr("kept", 1)
-    again = create_study(storage, "s", settings(sampler="tpe"), make_sampler("tpe", 0))
+    begin(storage).set_user_attr("kept", 1)
+    again = begin(storage, sampler="tpe")
     assert again.user_attrs["kept"] == 1
 
 
+def test_a_study_keeps_the_first_device_profile_that_it_was_given(storage):
+    assert pinned_profile(storage, "s") is None
+    begin(storage)
+    create_study(storage, "s", settings(), "profile-2", make_sampler("nsga2", 0))
+    assert pinned_profile(storage, "s") == "profile-1"
+
+
+def test_a_study_keeps_the_commands_that_made_it_in_their_order_and_each_once(storage):
+    study = begin(storage)
+    for command in ("nas search --seed 1", "nas verify s", "nas search --seed 1"):
+        add_command(study, command)
+    assert read_commands(study) == ("nas search --seed 1", "nas verify s")
+
+
 def test_a_study_made_for_another_budget_is_refused_with_both_values(storage):
-    create_study(storage, "s", settings(), make_sampler("nsga2", 0))
+    begin(storage)
     with pytest.raises(BadInput, match=r"max_latency_ms = 5.0, not 6.0"):
-        create_study(storage, "s", settings(max_latency_ms=6.0), make_sampler("nsga2", 0))
+        create_study(
+            storage, "s", settings(max_latency_ms=6.0), "profile-1", make_sampler("nsga2", 0)
+        )
 
 
 def test_an_unknown_study_is_refused_with_the_nearest_name(storage):
-    create_study(storage, "fashion", settings(), make_sampler("nsga2", 0))
+    create_study(storage, "fashion", settings(), "profile-1", make_sampler("nsga2", 0))
     with pytest.raises(UnknownStudy, match="did you mean 'fashion'"):
         load_study(storage, "fasion")
 
@@ -108,15 +135,9 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_postgresql_url_gets_the_driver_that_we_install():
-    url = "postgresql://me:secret@host/nas"
-    assert driver_url(url) == "postgresql+psycopg://me:secret@host/nas"
-    assert driver_url("sqlite:///nas.db") == "sqlite:///nas.db"
-
-
 def test_settings_are_checked_without_making_a_study(storage):
     check_settings(storage, "s", settings())
     assert optuna.study.get_all_study_names(storage) == []
-    create_study(storage, "s", settings(), make_sampler("nsga2", 0))
+    begin(storage)
     with pytest.raises(BadInput, match=r"device = \"local\", not \"board\""):
         check_settings(storage, "s", settings(device="board"))

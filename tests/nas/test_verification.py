@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from device_agents import ConnectionLost
 from latency_lut import Predictor
+from nas.front import read_front
 from nas.profiling import profile
 from nas.search import Search
 from nas.verification import as_measured, measure_well, verify
@@ -62,8 +65,8 @@ def test_what_is_verified_is_not_measured_again(rig, session):
 
 
 def test_what_breaks_its_budget_is_dropped_and_what_moves_up_is_measured_too(rig, session):
-    wide = verify(searched(rig, name="wide"), rig, modules_of(rig)).front
-    budget = wide.rows[-1].shown_high_ms * 1.3
+    wide = read_front(searched(rig, name="wide"), rig.space)
+    budget = wide.rows[-1].shown_high_ms * 1.2
     study = searched(rig, max_latency_ms=budget)
     session.slowness, session.canary_slowness = 1.5, 1.0  # which the canary does not show
     outcome = verify(study, rig, modules_of(rig))
@@ -78,12 +81,38 @@ def test_what_breaks_its_budget_is_dropped_and_what_moves_up_is_measured_too(rig
     )
 
 
-def test_a_network_that_the_device_cannot_run_is_told_and_stays_unverified(rig, session):
+def test_a_network_that_the_device_cannot_run_leaves_the_front_until_it_is_tried_again(
+    rig, session
+):
     session.event = scripted(FAILURE)
-    outcome = verify(searched(rig), rig, modules_of(rig))
+    study = searched(rig)
+    outcome = verify(study, rig, modules_of(rig))
     (failed,) = outcome.failures
     assert outcome.failures[failed] == str(FAILURE)
-    assert [r.architecture.id for r in outcome.front.rows if not r.verified] == [failed]
+    assert {d.row.architecture.id: d.reason for d in outcome.front.dropped} == outcome.failures
+    assert all(row.verified for row in outcome.front.rows)
+    again = verify(study, rig, modules_of(rig))
+    assert (again.measured, again.failures) == (1, {})
+    assert failed in {row.architecture.id for row in again.front.rows}
+
+
+def test_what_a_killed_verification_measured_last_is_taken_from_the_store(rig, session):
+    study = searched(rig)
+    front = verify(study, rig, modules_of(rig)).front
+    session.jobs.clear()
+    other = searched(rig, name="other")  # as if killed before the study heard of it
+    outcome = verify(other, rig, modules_of(rig))
+    assert session.jobs == []
+    assert [r.measured_ms for r in outcome.front.rows] == [r.measured_ms for r in front.rows]
+
+
+def test_a_front_on_another_device_profile_leaves_the_studys_own_as_it_is(rig, session):
+    study = searched(rig)
+    other = replace(rig.profile, id="profile-2", device_name="board2")
+    rig.store.add_profile(other)
+    outcome = verify(study, replace(rig, profile=other), modules_of(rig))
+    assert all(row.verified for row in outcome.front.rows)
+    assert not any(row.verified for row in read_front(study, rig.space).rows)
 
 
 def test_what_was_measured_before_the_device_went_away_is_kept(rig, session):
@@ -95,6 +124,14 @@ def test_what_was_measured_before_the_device_went_away_is_kept(rig, session):
     session.jobs.clear()
     outcome = verify(study, rig, modules_of(rig))
     assert len(session.jobs) == outcome.measured == len(outcome.front.rows) - 1
+
+
+def test_of_flagged_measurements_the_one_with_fewest_flags_counts(tmp_path):
+    space = tiny_space(phases=("infer", "learn"))
+    session = ArithmeticSession(scripted(("noisy", "noisy"), ("good", "noisy"), ("noisy", "noisy")))
+    with arithmetic_rig(tmp_path, space, session) as rig:
+        record = measure_well(rig, space.smallest(), purpose="measure")
+    assert [phase.quality for phase in record.phases] == ["good", "noisy"]
 
 
 def test_a_flagged_measurement_is_repeated_twice_at_most(rig, session):

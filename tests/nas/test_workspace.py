@@ -1,7 +1,7 @@
 import pytest
 
 from nas.errors import BadInput, DataError
-from nas.workspace import open_space, open_workspace, parse_only
+from nas.workspace import guessing, open_space, open_workspace, parse_only
 from search_spaces import SpaceError, mobile
 
 
@@ -46,14 +46,14 @@ def test_a_workspace_of_images_scores_accuracy_and_guesses_one_in_ten():
     workspace = open_workspace("mobile", "digits", only=["width=0.5"])
     assert workspace.space.choice("width").values == (0.5,)
     assert workspace.quality_name == "accuracy"
-    assert workspace.guessing == pytest.approx(0.1)
+    assert guessing(workspace.space.task) == pytest.approx(0.1)
 
 
 def test_a_workspace_of_text_scores_bits_per_byte_and_guesses_eight(tmp_path):
     (tmp_path / "text").write_text("In the beginning. " * 100)
     workspace = open_workspace("language", f"text:{tmp_path}/text")
     assert workspace.quality_name == "bits_per_byte"
-    assert workspace.guessing == pytest.approx(8)
+    assert guessing(workspace.space.task) == pytest.approx(8)
 
 
 def test_each_space_and_data_set_has_a_supernet_file_of_its_own(tmp_path):

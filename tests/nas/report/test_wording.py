@@ -1,12 +1,9 @@
-import dataclasses
-
 import pytest
 
 from nas.report.wording import (
     count_text,
     flat_facts,
     headline,
-    how_made,
     ms_text,
     quality_text,
     summary,
@@ -85,8 +82,3 @@ def test_a_slow_network_that_is_there_for_its_memory_is_not_called_the_best():
 def test_nested_facts_become_rows_and_absent_ones_are_left_out():
     facts = {"cpu": {"model_name": "A76", "cores": [0, 1]}, "sensor": None, "threads": 1}
     assert flat_facts(facts) == {"cpu model name": "A76", "cpu cores": "0, 1", "threads": "1"}
-
-
-def test_commands_are_quoted_for_the_shell():
-    report = dataclasses.replace(made_up_report(), study="my study; rm -rf")
-    assert how_made(report)[1] == "nas verify 'my study; rm -rf'"

@@ -1,0 +1,110 @@
+"""A study found again: its space, its front, its supernet, and its front measured on a device."""
+
+import shlex
+from dataclasses import dataclass
+
+import optuna
+
+from device_agents import Device
+from latency_lut import open_store
+from nas.access import require_profile
+from nas.accuracy.checkpoint import load_supernet
+from nas.accuracy.compute import fitting_threads
+from nas.accuracy.estimator import Estimator
+from nas.errors import BadInput
+from nas.front import Front, read_front
+from nas.measurement import open_rig
+from nas.study import (
+    StudySettings,
+    add_command,
+    load_study,
+    open_storage,
+    read_device_profile,
+    read_settings,
+)
+from nas.surroundings import Surroundings
+from nas.verification import Verification, VerificationProgress, verify
+from nas.workspace import Workspace, open_workspace, parse_only, restrict
+from search_spaces import Space, load_space
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStudy:
+    """A study of ours, with the space that it searches; its data are read when they are needed."""
+
+    study: optuna.Study
+    settings: StudySettings
+    space: Space
+    device_profile: str
+
+    @property
+    def name(self) -> str:
+        """Of the study."""
+        return self.study.study_name
+
+    def front(self) -> Front:
+        """As of now."""
+        return read_front(self.study, self.space)
+
+    def workspace(self) -> Workspace:
+        """With the data; raises DataError if they are gone."""
+        return open_workspace(self.settings.space, self.settings.data, only=self.settings.only)
+
+    def estimator(self) -> Estimator:
+        """With the supernet as trained; raises BadInput if its file or the data are gone."""
+        workspace = self.workspace()
+        if not workspace.supernet_file.exists():
+            raise BadInput(
+                f"the supernet {workspace.supernet_file} of study {self.name!r} is gone, or its "
+                "data have changed; train it again with the same nas search"
+            )
+        supernet = load_supernet(
+            workspace.supernet_file, self.space, data=workspace.data.fingerprint
+        )
+        return Estimator(supernet, workspace.data, threads=fitting_threads(workspace.data))
+
+
+def open_study(name: str, storage_url: str) -> OpenStudy:
+    """The study of that name.
+
+    Raises:
+        UnknownStudy: there is none; the nearest name is told.
+        BadInput: it was not made by `nas search`.
+    """
+    study = load_study(open_storage(storage_url), name)
+    settings = read_settings(study)
+    space = load_space(settings.space, settings.task)
+    return OpenStudy(
+        study=study,
+        settings=settings,
+        space=restrict(space, parse_only(space, settings.only)),
+        device_profile=read_device_profile(study),
+    )
+
+
+def verify_study(opened: OpenStudy, device: Device, around: Surroundings) -> Verification:
+    """Measures the study's front on its device, or on another one.
+
+    Raises:
+        BadInput: the study's own device is no longer what it was.
+        DeviceUnusable: the device cannot be reached; what was measured is kept.
+    """
+    estimator = opened.estimator()
+    with (
+        open_store(around.storage) as store,
+        open_rig(device, opened.space, store) as rig,
+        around.bar("verify") as report,
+    ):
+        if device.name == opened.settings.device:
+            require_profile(store, opened.device_profile, rig.profile, opened.name)
+            add_command(opened.study, shlex.join(["nas", "verify", opened.name]))
+        return verify(
+            opened.study,
+            rig,
+            estimator.modules,
+            on_progress=lambda p: report(_share(p), None, f"{p.measured} measured, {p.left} left"),
+        )
+
+
+def _share(progress: VerificationProgress) -> float:
+    return progress.measured / max(progress.measured + progress.left, 1)

@@ -1,0 +1,51 @@
+"""What a search was asked for, as values and as the command line that asks the same again."""
+
+import shlex
+from dataclasses import dataclass
+
+from nas.errors import BadInput
+from nas.measurement import PRECISION
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """What `nas search` was asked for.
+
+    Raises:
+        BadInput: a budget or a number of minutes that is not above 0.
+    """
+
+    space: str
+    data: str
+    device: str
+    study: str
+    only: tuple[str, ...] = ()
+    trials: int = 60
+    sampler: str = "nsga2"
+    seed: int = 0
+    precision: str = PRECISION
+    max_latency_ms: float | None = None
+    max_memory_mib: float | None = None
+    train_minutes: float | None = None
+    profile_minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_latency_ms", "max_memory_mib", "train_minutes", "profile_minutes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise BadInput(f"{_option(name)} {value:g}: must be above 0")
+
+    @property
+    def command(self) -> str:
+        """A shell line that asks for the same; what is not given takes its default there too."""
+        words = ["nas", "search"]
+        for name, value in vars(self).items():
+            if name != "only" and value is not None:
+                words += [_option(name), f"{value:g}" if isinstance(value, float) else str(value)]
+        for restriction in self.only:
+            words += ["--only", restriction]
+        return shlex.join(words)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

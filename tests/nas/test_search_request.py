@@ -1,0 +1,35 @@
+import shlex
+
+import pytest
+
+from nas.errors import BadInput
+from nas.search_request import SearchRequest
+
+
+def request(**changes):
+    base = {"space": "mobile", "data": "digits", "device": "local", "study": "s"}
+    return SearchRequest(**{**base, **changes})
+
+
+def test_its_command_line_asks_for_the_same_again():
+    asked = request(only=("width=0.5,1.0", "stage*.depth=1"), max_latency_ms=20.0, seed=3)
+    words = shlex.split(asked.command)
+    assert words[:4] == ["nas", "search", "--space", "mobile"]
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert options["--max-latency-ms"] == "20"
+    assert options["--seed"] == "3"
+    assert words[-4:] == ["--only", "width=0.5,1.0", "--only", "stage*.depth=1"]
+    assert "--train-minutes" not in words
+
+
+def test_its_command_line_is_quoted_for_the_shell():
+    assert "--study 'my study; rm -rf'" in request(study="my study; rm -rf").command
+
+
+@pytest.mark.parametrize(
+    "name", ["max_latency_ms", "max_memory_mib", "train_minutes", "profile_minutes"]
+)
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_a_budget_or_a_time_that_is_not_above_zero_is_refused_by_its_option(name, value):
+    with pytest.raises(BadInput, match="--" + name.replace("_", "-")):
+        request(**{name: value})
