@@ -60,7 +60,13 @@ def test_a_board_is_trusted_profiled_searched_verified_and_left_clean(searched, 
     assert all(row["verified"] for row in rows)
     assert len(rows_of(searched.database, RECORDS.format("verify"))) >= len(rows)
 
-    # 5. Nothing is left there, and all that was measured is kept here.
+    # 5. The same front on another device, which leaves the study's own as it is.
+    elsewhere = searched.ok("verify", "ssh", "--device", "local", "--json")
+    assert all(row["verified"] for row in elsewhere.json)
+    assert "predictions are those for board, measurements those of local" in elsewhere.err
+    assert searched.ok("front", "ssh", "--json").json == rows
+
+    # 6. Nothing is left there, and all that was measured is kept here.
     searched.ok("devices", "remove", "board", "--purge")
     assert list(board.home.iterdir()) == []
     names = [row["name"] for row in searched.ok("devices", "list", "--json").json]

@@ -2,7 +2,14 @@ import pytest
 
 from device_agents import Device, DeviceUnreachable, Inventory, UnknownDevice
 from latency_lut import DeviceProfile, open_store
-from nas.access import check_precision, newest_profile, open_lut, open_predictor, rigs
+from nas.access import (
+    check_precision,
+    newest_profile,
+    open_lut,
+    open_predictor,
+    require_profile,
+    rigs,
+)
 from nas.errors import BadInput
 from nas.profiling import profile
 from tests.latency_lut.networks import tiny_space
@@ -65,3 +72,14 @@ def test_a_device_that_changed_is_asked_by_its_newest_profile(inventory, storage
         assert newest_profile(store, Inventory.load(inventory).get("board1")).id == "profile-2"
     with open_lut("board1", inventory, storage, "fp32") as lut:
         assert lut.entries == {}
+
+
+def test_a_device_that_changed_since_its_study_began_is_refused_with_what_changed(storage):
+    old = DeviceProfile("profile-1", "board1", {"kernel": "6.1", "threads": 1, "python": "3.11"})
+    new = DeviceProfile("profile-2", "board1", {"kernel": "6.6", "threads": 1, "python": "3.12"})
+    with open_store(storage) as store:
+        store.add_profile(old)
+        store.add_profile(new)
+        require_profile(store, old.id, old, "mine")
+        with pytest.raises(BadInput, match=r"study 'mine' began: kernel 6\.1 is now 6\.6\. "):
+            require_profile(store, old.id, new, "mine")
