@@ -1,7 +1,7 @@
 """What an architecture costs on a device, by its LUT: one with its reasons, or very many."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,12 @@ class Prediction:
     memory_bytes: int
     memory_kind: MemoryKind
     params: int
+    active_params: int
+    """Without the experts and neurons that a token does not select."""
     macs: int
     weight_bytes: int
+    unknown_ops: tuple[str, ...] = ()
+    """Operators whose MACs are not known and count as none."""
     missing: tuple[str, ...] = ()
     """Segment keys without an entry."""
     doubtful: tuple[str, ...] = ()
@@ -113,8 +117,9 @@ class Predictor:
         """
         codes = self.space.encode(architecture)[None]
         sums = self._table.sums(codes)
+        costs = self._static(self.space.segments(architecture))
         if np.isnan(sums.static_bytes).any() or np.isnan(sums.params).any():
-            sums = self._with_costs(sums, self.space.segments(architecture))
+            sums = _with_costs(sums, costs)
         many = self._predictions(sums)
         keys = self._keys(codes) if sums.missing[0] or sums.doubtful[0] else ()
         entries = self.lut.entries
@@ -123,8 +128,10 @@ class Predictor:
             memory_bytes=round(many.memory_bytes[0]),
             memory_kind=many.memory_kind,
             params=int(many.params[0]),
+            active_params=costs[0].active_params,
             macs=int(many.macs[0]),
             weight_bytes=int(many.weight_bytes[0]),
+            unknown_ops=costs[0].unknown_ops,
             missing=tuple(k for k in keys if k not in entries),
             doubtful=tuple(k for k in keys if k in entries and entries[k].quality != GOOD),
         )
@@ -169,32 +176,32 @@ class Predictor:
             doubtful=sums.doubtful,
         )
 
-    def _with_costs(self, sums: NetworkSums, segments: Sequence[Segment]) -> NetworkSums:
-        """The sums of one network with its static costs calculated, not looked up."""
-        costs = [self._static(segments, f) for f in range(len(self.space.phases))]
-        first = costs[0]
-        return NetworkSums(
-            latency_ns=sums.latency_ns,
-            variance_ns2=sums.variance_ns2,
-            static_bytes=np.array([[float(cost.memory_bytes)] for cost in costs]),
-            params=np.array([float(first.params)]),
-            macs=np.array([float(first.macs)]),
-            weight_bytes=np.array([float(first.weight_bytes)]),
-            missing=sums.missing,
-            doubtful=sums.doubtful,
-        )
-
-    def _static(self, segments: Sequence[Segment], f: int) -> NetworkCost:
-        phase = self.space.phases[f]
+    def _static(self, segments: Sequence[Segment]) -> list[NetworkCost]:
+        """In each phase; looked up where the LUT has them, else calculated."""
         known = self.lut.costs
-        return network_cost(
-            known.get(s.key(phase, self.precision)) or self._costs(s.block, phase) for s in segments
-        )
+        return [
+            network_cost(
+                known.get(s.key(phase, self.precision)) or self._costs(s.block, phase)
+                for s in segments
+            )
+            for phase in self.space.phases
+        ]
 
     def _keys(self, codes: Codes) -> tuple[str, ...]:
         """Segment keys of one network in every phase, each once, in the order of execution."""
         ids = self._index.block_ids(codes)[:, 0]
         return tuple(dict.fromkeys(k for i in ids if i for k in self._index.keys[i - 1]))
+
+
+def _with_costs(sums: NetworkSums, costs: Sequence[NetworkCost]) -> NetworkSums:
+    """The sums of one network with its static costs by phase, where the table lacks some."""
+    return replace(
+        sums,
+        static_bytes=np.array([[float(cost.memory_bytes)] for cost in costs]),
+        params=np.array([float(costs[0].params)]),
+        macs=np.array([float(costs[0].macs)]),
+        weight_bytes=np.array([float(costs[0].weight_bytes)]),
+    )
 
 
 def _first(many: PhasePredictions) -> PhasePrediction:

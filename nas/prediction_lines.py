@@ -11,7 +11,8 @@ from search_spaces import Architecture
 def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[str, object]:
     """The contract's fields; latencies are null where segment keys are missing.
 
-    `doubtful` are segment keys that were measured only in networks that were flagged.
+    `doubtful` are segment keys that were measured only in networks that were flagged;
+    `unknown_ops` are operators whose MACs count as none.
     """
     first, *others = prediction.phases
     complete = not prediction.missing
@@ -24,7 +25,9 @@ def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[
         "memory_mib": prediction.memory_bytes * MIB,
         "memory_kind": prediction.memory_kind,
         "params": prediction.params,
+        "active_params": prediction.active_params,
         "macs": prediction.macs,
+        "unknown_ops": list(prediction.unknown_ops),
         "missing": list(prediction.missing),
         "doubtful": list(prediction.doubtful),
     }
@@ -58,6 +61,7 @@ def measurement_line(
         "memory_mib": None if record.peak_bytes is None else record.peak_bytes * MIB,
         "memory_kind": "measured",
         "params": cost.params,
+        "active_params": cost.active_params,
         "macs": cost.macs,
         "runs": first.runs,
         "quality": first.quality,

@@ -91,8 +91,8 @@ class Search:
 
     def _objective(self, trial: Trial) -> tuple[float, float, float]:
         parameters = {
-            choice.name: cast(Value, trial.suggest_categorical(choice.name, choice.values))
-            for choice in self._space.choices
+            name: cast(Value, trial.suggest_categorical(name, distribution.choices))
+            for name, distribution in self._space.distributions().items()
         }
         architecture = self._space.architecture(parameters)
         trial.set_user_attr("architecture", architecture.to_json())

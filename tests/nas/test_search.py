@@ -100,6 +100,37 @@ def test_a_second_search_counts_what_the_first_evaluated(predictor):
     assert len({t.user_attrs["id"] for t in evaluated(study)}) == 8
 
 
+def test_two_workers_on_one_study_never_evaluate_the_same_network(predictor):
+    study = new_study(sampler="nsga2")
+    same = optuna.load_study(study_name=study.study_name, storage=study._storage)
+    first, others = search_for(same, predictor)
+
+    class Interrupted(CountingEstimator):
+        """While it works on its first network, the other worker does most of the work."""
+
+        def evaluate(self, architecture):
+            quality = super().evaluate(architecture)
+            if len(self.asked) == 1:
+                first.run(9)
+            return quality
+
+    mine = Interrupted(predictor.space)
+    Search(study, predictor.space, predictor, mine).run(12)
+    assert len(others.asked) == 9
+    assert len(set(mine.asked + others.asked)) == len(mine.asked + others.asked) == 12
+
+
+def test_a_network_that_another_worker_has_in_hand_is_left_to_it(predictor):
+    study, space = new_study(), predictor.space
+    in_hand = study.ask()
+    in_hand.set_user_attr("id", space.smallest().id)
+    search, estimator = search_for(study, predictor)
+    search.run(5)
+    assert space.smallest().id not in estimator.asked
+    left = [t for t in study.trials if t.user_attrs.get("duplicate_of") == in_hand.number]
+    assert {t.state for t in left} == {TrialState.PRUNED}
+
+
 def test_budgets_are_constraints_on_the_high_end_relative_to_the_budget(predictor):
     high_ms = predictor.predict(predictor.space.largest()).phases[0].high_ns / 1e6
     study = new_study(max_latency_ms=high_ms / 2, max_memory_mib=1e6)
