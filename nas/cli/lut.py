@@ -37,7 +37,7 @@ def show_lut(
 ) -> None:
     """Show what each segment of a space costs on a device, dearest first."""
     from nas.access import open_lut
-    from nas.profiling import space_keys
+    from nas.ledger import space_keys
     from nas.units import MS
     from nas.workspace import open_space
 

@@ -57,7 +57,7 @@ def show_space(
     json: Json = False,
 ) -> None:
     """Show a space's choices and how many architectures and segments it has."""
-    from nas.profiling import space_keys
+    from nas.ledger import space_keys
     from nas.workspace import open_space
 
     found = open_space(_chosen(space, space_option), only=only or (), data=data)

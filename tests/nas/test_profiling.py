@@ -5,7 +5,8 @@ import pytest
 
 from device_agents import JobFailed
 from latency_lut import AttributionError
-from nas.profiling import campaign_words, profile, space_keys
+from nas.ledger import space_keys
+from nas.profiling import campaign_words, profile
 from search_spaces import segment_key
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted
@@ -102,6 +103,21 @@ def test_the_one_segment_that_the_device_cannot_run_is_found_and_given_up(tmp_pa
     assert campaign.ended == "failures"
     assert campaign.given_up == (culprit,)
     assert (campaign.known, campaign.total) == (6, 7)
+
+
+def test_two_segments_that_fail_only_together_are_both_known_in_the_end(tmp_path):
+    def breaks_with_head_and_bias(nodes):
+        has_head = any(node.name.startswith("head") for node in nodes)
+        has_bias = any(node.op_type == "Gemm" for node in nodes)
+        return FAILURE if has_head and has_bias else "good"
+
+    with arithmetic_rig(
+        tmp_path, tiny_space(), ArithmeticSession(breaks_with_head_and_bias)
+    ) as rig:
+        campaign = profile(rig, contexts_wanted=2)
+    assert campaign.failures
+    assert campaign.given_up == ()
+    assert campaign.ended == "complete"
 
 
 def test_a_profile_of_another_network_is_a_failed_carrier_and_no_end(tmp_path):
