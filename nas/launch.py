@@ -131,17 +131,18 @@ def train_supernet(
 ) -> Estimator:
     """Trains the supernet of the space on the data, or goes on with, or reads, its checkpoint."""
     supernet = Supernet(workspace.space, seed)
-    plan = default_plan(workspace.data, max_minutes=minutes, seed=seed)
+    plan = default_plan(workspace.data, workspace.space, max_minutes=minutes, seed=seed)
+    threads = fitting_threads(workspace.data, workspace.space)
     with around.bar("train") as report:
         train(
             supernet,
             workspace.data,
             plan,
             checkpoint=workspace.supernet_file,
-            threads=fitting_threads(workspace.data),
+            threads=threads,
             on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
         )
-    return Estimator(supernet, workspace.data, threads=fitting_threads(workspace.data))
+    return Estimator(supernet, workspace.data, threads=threads)
 
 
 def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:

@@ -61,7 +61,8 @@ class OpenStudy:
         supernet = load_supernet(
             workspace.supernet_file, self.space, data=workspace.data.fingerprint
         )
-        return Estimator(supernet, workspace.data, threads=fitting_threads(workspace.data))
+        threads = fitting_threads(workspace.data, self.space)
+        return Estimator(supernet, workspace.data, threads=threads)
 
 
 def open_study(name: str, storage_url: str) -> OpenStudy:

@@ -1,8 +1,10 @@
 """Trains a supernet by sampling: the sandwich rule with in-place distillation.
 
-Each step runs the largest network on the labels, then the smallest and a few random ones on what
+A step runs the largest network on the labels, then the smallest and a few random ones also on what
 the largest answered (Universally Slimmable Networks, arXiv 1903.05134; BigNAS, arXiv 2003.11142).
-All gradients meet in the shared weights before they move.
+There both ends join in every step. Where the largest is far larger than the others it would take
+most of the time, and the smallest, always there, would become better than all others: a plan may
+let them join less often. All gradients of a step meet in the shared weights before they move.
 
 Everything random in a step follows from the plan's seed and the number of the step, so a training
 that was killed goes on as if it had not been.
@@ -49,7 +51,7 @@ _CLIP_NORM = 5.0  # our choice, for the sum of the gradients of a step
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingProgress:
-    """After a step: `loss` of the largest network on the labels, in nats."""
+    """After a step: mean `loss` of its networks on the labels, in nats."""
 
     step: int
     steps: int
@@ -208,23 +210,39 @@ class _Run:
         return batch
 
     def _sandwich(self, batch: Batch) -> float:
-        """Gradients of all networks of this step; the loss of the largest."""
-        space = self._supernet.space
-        rng = np.random.default_rng([self.plan.seed, self.step])
-        others = [space.smallest(), *(space.sample(rng) for _ in range(self.plan.random_networks))]
-        labels = batch.targets.flatten()
-        with torch.set_grad_enabled(self.step % self.plan.largest_every == 0):
-            answer = self._answer(space.largest(), batch)
-            loss = functional.cross_entropy(answer, labels)
-        if loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
-        taught = answer.detach().softmax(-1)
-        known = functional.one_hot(labels, taught.shape[-1])
-        taught = torch.lerp(known.float(), taught, self.plan.teacher_share)
+        """Gradients of all networks of this step; their mean loss on the labels."""
+        space, plan = self._supernet.space, self.plan
+        rng = np.random.default_rng([plan.seed, self.step])
+        others = [space.sample(rng) for _ in range(plan.random_networks)]
+        if self.step % plan.smallest_every == 0:
+            others.insert(0, space.smallest())
+        labels = targets = batch.targets.flatten()
+        losses = []
+        learns = self.step % plan.largest_every == 0
+        if learns or plan.always_teaches:
+            answer = self._learn(space.largest(), batch, labels, learns=learns)
+            losses.append(functional.cross_entropy(answer, labels))
+            targets = self._taught(answer, labels)
         for architecture in others:
+            answer = self._learn(architecture, batch, targets)
+            losses.append(functional.cross_entropy(answer, labels))
+        return torch.stack(losses).mean().item()
+
+    def _learn(
+        self, architecture: Architecture, batch: Batch, targets: torch.Tensor, learns: bool = True
+    ) -> torch.Tensor:
+        """Adds the gradients of one network, if it learns; its answer, (targets, classes)."""
+        with torch.set_grad_enabled(learns):
             answer = self._answer(architecture, batch)
-            functional.cross_entropy(answer, taught).backward()  # type: ignore[no-untyped-call]
-        return loss.item()
+            loss = functional.cross_entropy(answer, targets)
+        if learns:
+            loss.backward()  # type: ignore[no-untyped-call]
+        return answer.detach()
+
+    def _taught(self, answer: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(targets, classes): what the others are to answer."""
+        known = functional.one_hot(labels, answer.shape[-1])
+        return torch.lerp(known.float(), answer.softmax(-1), self.plan.teacher_share)
 
     def _answer(self, architecture: Architecture, batch: Batch) -> torch.Tensor:
         """(targets, classes) float32."""
@@ -234,8 +252,10 @@ class _Run:
         return logits.float().flatten(0, -2)
 
     def _move(self) -> None:
-        weights = self._supernet.weights.values()
-        torch.nn.utils.clip_grad_norm_(weights, _CLIP_NORM)
+        learned = [w for w in self._supernet.weights.values() if w.grad is not None]
+        norm = torch.nn.utils.get_total_norm([w.grad for w in learned if w.grad is not None])
+        if norm > _CLIP_NORM:  # else all gradients would be multiplied by 1, which takes its time
+            torch.nn.utils.clip_grads_with_norm_(learned, _CLIP_NORM, norm)
         for group in self._adam.param_groups:
             group["lr"] = self.plan.lr * _lr_share(self._share_done())
         self._adam.step()

@@ -115,9 +115,11 @@ class _Selective(nn.Module):
         chosen, share = self._select(scores)
         tokens = y.reshape(-1, width)
         mixed = torch.zeros_like(tokens)
-        for expert in range(experts):
+        # Taken apart by `unbind`: indexing each would fill a gradient of all experts for each one.
+        parts = zip(gate.unbind(), up.unbind(), down.unbind(), strict=True)
+        for expert, (gate_part, up_part, down_part) in enumerate(parts):
             rows, rank = (chosen == expert).nonzero(as_tuple=True)
-            answer = gated(tokens[rows], gate[expert], up[expert]) @ down[expert]
+            answer = gated(tokens[rows], gate_part, up_part) @ down_part
             weighted = share[rows, rank, None] * answer * self.scale
             mixed = mixed.index_add(0, rows, weighted.to(mixed.dtype))
         return x + mixed.reshape(x.shape)

@@ -3,18 +3,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
 
-from nas.accuracy.compute import cpu_threads
+from nas.accuracy.compute import cpu_threads, fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training import TrainingPlan, TrainingProgress, default_plan, train
 from nas.data import ImageData, TextData, load_data
 from nas.errors import BadInput, CheckpointError, TrainingDiverged
-from search_spaces import Space, language, mobile
+from search_spaces import Segment, Space, language, mobile
 
 # Trains until step 4 and says so; arguments: checkpoint, threads, folders to import from.
 KILLED = """
@@ -80,6 +81,36 @@ def test_training_on_text_beats_the_frequencies_of_bytes(tmp_path: Path) -> None
     train(supernet, data, TrainingPlan(steps=40, batch=8, lr=3e-3))
 
     assert Estimator(supernet, data).evaluate(space.largest()).value < 2  # their entropy is 4.3
+
+
+def test_the_smallest_and_the_largest_learn_in_their_turns_only(
+    digits: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supernet = Supernet(small_space(digits))
+    space = supernet.space
+    ends = {
+        space.segments(space.smallest()): "smallest",
+        space.segments(space.largest()): "largest",
+    }
+    networks: list[str] = []
+    logits = supernet.logits
+
+    def recorded(segments: tuple[Segment, ...], wires: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        networks.append(ends.get(segments, "random"))
+        return logits(segments, wires)
+
+    monkeypatch.setattr(supernet, "logits", recorded)
+    plan = TrainingPlan(
+        steps=4, batch=2, lr=1e-3, smallest_every=2, largest_every=3, always_teaches=False
+    )
+    train(supernet, digits, plan)
+
+    assert networks == [
+        *("largest", "smallest", "random"),
+        "random",
+        *("smallest", "random"),
+        *("largest", "random"),
+    ]
 
 
 def test_the_same_seed_gives_the_same_supernet(digits: ImageData) -> None:
@@ -209,13 +240,31 @@ def test_the_number_of_threads_holds_for_the_training_only(digits: ImageData) ->
 def test_the_default_plan_moves_images_a_little_and_leaves_text_alone(digits: ImageData) -> None:
     text = load_data("kjv")
 
-    assert default_plan(digits).shift_px == 1
-    assert default_plan(text, max_minutes=3.0).max_minutes == 3.0
-    assert default_plan(text).shift_px == 0
+    assert default_plan(digits, small_space(digits)).shift_px == 1
+    assert default_plan(text, language(text.task), max_minutes=3.0).max_minutes == 3.0
+    assert default_plan(text, language(text.task)).shift_px == 0
+
+
+def test_a_space_of_large_networks_gets_larger_batches_and_all_threads(digits: ImageData) -> None:
+    small, large = small_space(digits), mobile(digits.task)
+
+    assert default_plan(digits, large).batch > default_plan(digits, small).batch
+    assert fitting_threads(digits, small) == 1
+    assert fitting_threads(digits, large) is None
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"steps": 0}, {"batch": 1}, {"lr": 0.0}, {"lr": float("nan")}, {"max_minutes": 0.0}]
+    "wrong",
+    [
+        {"steps": 0},
+        {"batch": 1},
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"max_minutes": 0.0},
+        {"random_networks": 0},
+        {"smallest_every": 0},
+        {"teacher_share": 1.5},
+    ],
 )
 def test_a_plan_that_cannot_be_followed_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(BadInput):
