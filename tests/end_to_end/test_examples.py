@@ -1,0 +1,21 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_predictions_are_compared_with_measurements_of_the_same_network(tmp_path):
+    lines = {"predicted": [("a", 1.08), ("b", 2.0), ("unmeasured", 9.0)], "measured": [("b", 2.0)]}
+    lines["measured"] += [("a", 1.0)]
+    files = [tmp_path / f"{name}.jsonl" for name in lines]
+    for file, pairs in zip(files, lines.values(), strict=True):
+        file.write_text("".join(json.dumps({"id": i, "latency_ms": x}) + "\n" for i, x in pairs))
+    command = [sys.executable, EXAMPLES / "compare_predictions.py", *files]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == (
+        "latency_ms: 2 networks, Spearman 1.000, mean error 4.0%, "
+        "100% within 10%, 100% within 15%, bias +4.0%\n"
+    )
+    assert ran.stderr == ""
