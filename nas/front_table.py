@@ -24,10 +24,12 @@ def require_feasible(study: str, front: Front) -> None:
     nearest = front.least_violating
     if nearest is None:
         raise NothingMeetsBudget(f"study {study!r} has evaluated no network yet")
+    dropped = [item.reason for item in front.dropped if item.row == nearest]
     raise NothingMeetsBudget(
         f"none of {len(front.evaluated)} networks of study {study!r} meets the budget. Nearest: "
         f"{nearest.architecture.id}, up to {nearest.shown_high_ms:.4g} ms, "
-        f"{nearest.shown_memory_mib:.4g} MiB, {nearest.quality_name} {nearest.quality:.4f}\n"
+        f"{nearest.shown_memory_mib:.4g} MiB, {nearest.quality_name} {nearest.quality:.4f}"
+        f"{''.join(f'; {reason}' for reason in dropped)}\n"
         f"{nearest.architecture.to_json()}"
     )
 

@@ -67,7 +67,8 @@ class Search:
         self._estimator = estimator
         self._on_progress = on_progress
         self._done: dict[str, FrozenTrial] = {}
-        self._repeated = self._incomplete = 0
+        self._wanted = self._repeated = self._incomplete = 0
+        self._missing = ""  # a segment key that the LUT did not know
         self._fruitless: Counter[str] = Counter()  # since the last network that was evaluated
 
     def run(self, wanted: int) -> None:

@@ -137,9 +137,10 @@ def verify(
         attach_report(opened, storage)
     else:
         say(f"predictions are those for {opened.settings.device}, measurements those of {name}")
-    _print_front(study, outcome.front, json)
     if outcome.failures:
         say(f"{len(outcome.failures)} could not be measured; the same command tries them again")
+    _print_front(study, outcome.front, json)
+    if outcome.failures:
         raise typer.Exit(1)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from nas.errors import NothingMeetsBudget
 from nas.front import Front
+from nas.front_row import Dropped
 from nas.front_table import front_cells, front_documents, require_feasible
 from tests.nas.front_rows import made_up_row, measured
 
@@ -66,6 +67,15 @@ def test_without_a_front_the_least_violating_network_is_shown():
     assert "up to 4.2 ms, 20 MiB, accuracy 0.9000" in first
     assert second == rows[0].architecture.to_json()
     assert caught.value.exit_code == 3
+
+
+def test_why_the_nearest_network_was_dropped_is_told_where_it_was():
+    row = made_up_row(1)
+    front = dataclasses.replace(
+        front_of(evaluated=(row,)), dropped=(Dropped(row, "board1: crash: it died"),)
+    )
+    with pytest.raises(NothingMeetsBudget, match=r"accuracy 0\.9000; board1: crash: it died\n"):
+        require_feasible("s", front)
 
 
 def test_a_study_without_a_trial_says_so():
