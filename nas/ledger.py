@@ -29,7 +29,7 @@ class Ledger:
         for entry in rig.store.lut(rig.profile.id, PRECISION).entries.values():
             seen = self.good if entry.quality == GOOD else self.doubtful
             self.doubtful[entry.key] = entry.set_aside
-            seen[entry.key] = entry.carriers
+            seen[entry.key] += entry.carriers
         self._share_at_start = self.share()
 
     def next_carrier(self, rng: np.random.Generator) -> tuple[Architecture | None, str | None]:

@@ -144,6 +144,14 @@ def test_flagged_networks_beside_good_ones_count_for_the_next_campaign_too(tmp_p
         assert profile(rig, contexts_wanted=3).carriers == 0
 
 
+def test_the_only_network_of_a_space_measured_twice_in_noise_counts_for_the_next_campaign(tmp_path):
+    one = {"size": [1], "depth": [1], "bias1": [False], "head": [True]}
+    space = tiny_space().restricted(one)
+    with arithmetic_rig(tmp_path, space, ArithmeticSession(lambda _: "noisy")) as noisy:
+        assert profile(noisy, contexts_wanted=1).carriers == 2
+        assert profile(noisy, contexts_wanted=1).carriers == 0
+
+
 def test_two_campaigns_of_one_seed_measure_the_same_networks(tmp_path):
     runs = []
     for name in ("first", "second"):
