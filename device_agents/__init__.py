@@ -1,6 +1,7 @@
 """Devices and what they measure: reach a board, start the agent there, time a model."""
 
 from device_agents.bootstrap import purge
+from device_agents.conditions import Energy, Gate
 from device_agents.doctor import Check, examine
 from device_agents.errors import (
     BadInventory,
@@ -39,7 +40,9 @@ __all__ = [
     "DeviceUnreachable",
     "DeviceUnusable",
     "DiskUnwritable",
+    "Energy",
     "Feed",
+    "Gate",
     "HostKey",
     "HostKeyChanged",
     "HostKeyRefused",

@@ -4,28 +4,33 @@ It needs Python 3.8 and the standard library to start, onnxruntime and its numpy
 
     agent.py serve --folder F     answers requests on stdin, one a line, until stdin ends
     agent.py identify             prints what this machine is, as one JSON document
+    agent.py state                prints how it is just now: heat, throttling, clocks, load, sensor
     agent.py run MODEL.onnx       measures one model, prints one JSON document
-    agent.py child                one job, used by the three above
+    agent.py child                one job, used by serve, identify and run
 
 A request is {"id": N, "op": ...}; while it is worked on {"id": N, "beat": "running" | "waiting"}
 comes every BEAT_S, then {"id": N, "result": ...} or {"id": N, "error": {"kind", "message"}}.
 
     op hello      -> protocol, method, python, pid
-    op identify   threads, provider -> the facts that make two latencies comparable
+    op identify   threads, provider, governor -> the facts that make two latencies comparable
     op job        kind profile | time | memory, model and canary (SHA-256 of files in F/models; the
                   canary may be null), phases [{name, feeds [{name, dtype, shape, low, high}]}],
-                  threads, provider, max_seconds_per_phase, limit_s, seed,
+                  threads, provider, governor, max_seconds_per_phase, limit_s, seed,
                   memory_limit_bytes (or null)
                   -> phases, load_ns, peak_bytes, peak_kind, provider, threads, cores,
-                     canary_before_ns, canary_after_ns, model_sha256, warnings
+                     canary_before_ns, canary_between_ns, canary_after_ns, model_sha256,
+                     warnings, governor, gate, retries, energy_absent
+
+The governor is "performance" (have it while measuring, where that is allowed) or null (leave it).
 
 Kinds of error: timeout, crash, refused (the runtime will not have the model), memory, bad_request,
-busy (other agents kept the device), disk.
+clock (it stands still or runs backwards), busy (other agents kept the device), disk.
 
 Every job is a child process of its own with an end to its time and its memory, so that a model
 that crashes, hangs or eats the memory costs that model only. One job runs at a time on a device,
-whatever the number of agents: the lock F/lock sees to it. Nothing outside F is written, no setting
-of the device is changed.
+whatever the number of agents: the lock F/lock sees to it. It begins when the device is cool and
+idle enough, or has not become so in good time, which is told. Nothing outside F is written but the
+governor of the cores measured, and that is given back after every job, also when this is killed.
 """
 
 # ruff: noqa: B905 -- zip has no `strict` before Python 3.10
@@ -38,6 +43,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import gc
 import glob
 import hashlib
@@ -53,17 +59,18 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-PROTOCOL = 1
+PROTOCOL = 2
 METHOD = 1  # raised whenever the way of measuring changes: old latencies are then not comparable
 BEAT_S = 5.0  # our choice: rare enough not to disturb what is being measured
 REQUEST_CAP_BYTES = 2**20  # our choice: a request of 10,000 feeds
 REPLY_CAP_BYTES = 16 * 2**20  # what the host takes in as one line
 STDERR_TAIL_BYTES = 4096
 MODELS_CAP_BYTES = 512 * 2**20  # our choice: models kept on the device, oldest leave first
-MODEL_GRACE_S = 60.0  # a file this young may be waiting for its job
+MODEL_GRACE_S = 60.0  # a file that came this shortly before the last may be waiting for its job
 MEMORY_SHARE = 0.75  # our choice: of the memory available, what a job may take
 
 WARM_UP_RUNS, WARM_UP_NS = 10, 300_000_000  # until two windows agree within WARM_UP_AGREEMENT
@@ -78,6 +85,21 @@ CANARY_NS = 40_000_000
 # tenth), 4.2 % (half). The quarter keeps enough values to see below the profiler's microsecond.
 NODE_SHARE, CANARY_SHARE = 0.25, 0.10
 PROFILE_WARM_UP_RUNS, PROFILE_RUNS, PROFILE_NS = 10, 30, 1_000_000_000
+
+# The gate, all our choice. Boards throttle from 80 to 85 degrees on, so that 70 leaves room for one
+# job; after throttling the device rests until it is cooler than where it may begin (hysteresis).
+# A load that passes by itself passes soon; what stays is told, and the canary knows its price.
+START_C, RESUME_C = 70.0, 60.0
+HEAT_S, LOAD_S, GATE_POLL_S = 60.0, 2.0, 0.2
+RETRIES = 3  # of a timing that throttling made void
+GOVERNOR = "performance"
+# Energy: the spread of a sample levels off at 200 inferences; a job that has no ENERGY_NS for the
+# timings of a phase gets no sample either. The cap and the periods: our choice.
+ENERGY_RUNS, ENERGY_NS, ENERGY_CAP_NS = 200, 2_000_000_000, 20_000_000_000
+IDLE_S, IDLE_KEEP_S, POWER_PERIOD_S = 2.0, 600.0, 0.05
+MIN_POWER_UW, MAX_POWER_UW = 1_000, 2_000_000_000  # our choice: no board is outside of it
+TOOL_LIMIT_S = 5.0  # our choice: vcgencmd answers in milliseconds
+TOOL_FOLDERS = ("usr/local/bin", "usr/bin", "bin", "usr/sbin", "sbin", "opt/vc/bin")
 CHILD_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",  # numpy only fills arrays; idle threads of its own would disturb
     "OPENBLAS_NUM_THREADS": "1",
@@ -137,20 +159,26 @@ def _field(text: Optional[str], key: str) -> Optional[str]:
     return found.group(1).strip() or None if found else None
 
 
-def _cpu_file(core: int, name: str) -> str:
-    return "/sys/devices/system/cpu/cpu%d/%s" % (core, name)
+def _paths(root: str, pattern: str) -> List[str]:
+    """What a file tree has of a pattern that is relative to its root."""
+    return sorted(glob.glob(os.path.join(glob.escape(root), pattern)))
 
 
-def _board() -> Optional[str]:
-    model = _read_text("/proc/device-tree/model")
+def _cpu_file(root: str, core: int, name: str) -> str:
+    return os.path.join(root, "sys/devices/system/cpu/cpu%d" % core, name)
+
+
+def _board(root: str) -> Optional[str]:
+    model = _read_text(os.path.join(root, "proc/device-tree/model"))
     if model:
         return model
-    parts = [_read_text("/sys/class/dmi/id/" + name) for name in ("sys_vendor", "product_name")]
+    folder = os.path.join(root, "sys/class/dmi/id")
+    parts = [_read_text(os.path.join(folder, name)) for name in ("sys_vendor", "product_name")]
     return " ".join(part for part in parts if part) or None
 
 
-def _cpu_model() -> Optional[str]:
-    text = _read_text("/proc/cpuinfo")
+def _cpu_model(root: str) -> Optional[str]:
+    text = _read_text(os.path.join(root, "proc/cpuinfo"))
     if _field(text, "model name"):
         return _field(text, "model name")
     makers, parts = _field(text, "CPU implementer"), re.findall(r"CPU part\s*: (\w+)", text or "")
@@ -159,9 +187,9 @@ def _cpu_model() -> Optional[str]:
     return platform.processor() or None
 
 
-def _cache_bytes(core: int) -> Json:
+def _cache_bytes(root: str, core: int) -> Json:
     sizes: Json = {"l1d": None, "l2": None, "l3": None}
-    for index in glob.glob(_cpu_file(core, "cache/index*")):
+    for index in _paths(root, "sys/devices/system/cpu/cpu%d/cache/index*" % core):
         level, kind = _read_text(index + "/level"), _read_text(index + "/type")
         name = "l1d" if level == "1" and kind == "Data" else "l%s" % level
         size = re.match(r"(\d+)([KM]?)", _read_text(index + "/size") or "")
@@ -170,12 +198,53 @@ def _cache_bytes(core: int) -> Json:
     return sizes
 
 
-def _clock_hz(core: int) -> Json:
-    """The range that the governor may use now: a clock fixed by the user shows as one value."""
-    khz = {
-        end: _read_int(_cpu_file(core, "cpufreq/scaling_%s_freq" % end)) for end in ("min", "max")
-    }
-    return {end: value and value * 1000 for end, value in khz.items()}
+def _clock_range_hz(root: str, core: int) -> Json:
+    """What the governor may use now: a clock fixed by the user shows as one value."""
+    return {end: _clock_hz(root, core, end) for end in ("min", "max")}
+
+
+def _clock_hz(root: str, core: int, which: str) -> Optional[int]:
+    """The clock `which` of a core: cur, min or max."""
+    khz = _read_int(_cpu_file(root, core, "cpufreq/scaling_%s_freq" % which))
+    return khz * 1000 if khz else None
+
+
+def _governor(root: str, core: int) -> Optional[str]:
+    return _read_text(_cpu_file(root, core, "cpufreq/scaling_governor"))
+
+
+def power_mode(root: str = "/") -> Optional[str]:
+    """The power mode of a Jetson, such as "0: 15W": how many cores there are, and their clocks."""
+    status = _read_text(os.path.join(root, "var/lib/nvpmodel/status"))
+    number = re.search(r"pmode:0*(\d+)", status or "")
+    if number:
+        table = _read_text(os.path.join(root, "etc/nvpmodel.conf")) or ""
+        name = re.search(r"<\s*POWER_MODEL\s+ID=0*%s\s+NAME=(\S+)" % number.group(1), table)
+        return number.group(1) + (": " + name.group(1) if name else "")
+    said = _tool_output(root, "nvpmodel", "-q") or ""
+    found = re.search(r"Power Mode: *(\S+)\s+(\d+)\s*$", said)
+    return "%s: %s" % (found.group(2), found.group(1)) if found else None
+
+
+def _tool_output(root: str, name: str, *arguments: str) -> Optional[str]:
+    """What a tool of the board prints; None where it is absent, or has no answer for this user."""
+    folders = [os.path.join(root, folder) for folder in TOOL_FOLDERS]
+    if root == "/":
+        folders = os.environ.get("PATH", os.defpath).split(os.pathsep) + folders
+    tool = shutil.which(name, path=os.pathsep.join(folders))
+    if tool is None:
+        return None
+    try:
+        done = subprocess.run(
+            [tool, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=TOOL_LIMIT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
 
 
 def _allowed_cores() -> List[int]:
@@ -184,15 +253,21 @@ def _allowed_cores() -> List[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def _core_speed(core: int) -> int:
+def _core_speed(root: str, core: int) -> int:
     return (
-        _read_int(_cpu_file(core, "cpu_capacity"))
-        or _read_int(_cpu_file(core, "cpufreq/cpuinfo_max_freq"))
+        _read_int(_cpu_file(root, core, "cpu_capacity"))
+        or _read_int(_cpu_file(root, core, "cpufreq/cpuinfo_max_freq"))
         or 0
     )
 
 
-def choose_cores(threads: int, allowed: List[int], speed: Callable[[int], int]) -> List[int]:
+def _cores_for(root: str, threads: int) -> List[int]:
+    return choose_cores(threads, _allowed_cores(), lambda core: _core_speed(root, core), root)
+
+
+def choose_cores(
+    threads: int, allowed: List[int], speed: Callable[[int], int], root: str = "/"
+) -> List[int]:
     """The last cores of the fastest cluster that has enough: core 0 serves the interrupts."""
     if not 1 <= threads <= len(allowed):
         message = "%d threads asked for, this device has %d cores" % (threads, len(allowed))
@@ -201,31 +276,32 @@ def choose_cores(threads: int, allowed: List[int], speed: Callable[[int], int]) 
     for top in sorted({speed(core) for core in allowed}, reverse=True):
         cluster = [core for core in by_speed if speed(core) == top]
         if len(cluster) >= threads:
-            return _spread(cluster)[:threads]
+            return _spread(root, cluster)[:threads]
     return by_speed[-threads:]
 
 
-def _spread(cluster: List[int]) -> List[int]:
+def _spread(root: str, cluster: List[int]) -> List[int]:
     """Last core first, cores that share a physical core with an earlier one at the end."""
     seen: Dict[str, int] = {}
     ranked = []
     for core in reversed(cluster):
-        twins = _read_text(_cpu_file(core, "topology/thread_siblings_list")) or str(core)
+        twins = _read_text(_cpu_file(root, core, "topology/thread_siblings_list")) or str(core)
         seen[twins] = seen.get(twins, 0) + 1
         ranked.append((seen[twins], -core))
     return [-core for _, core in sorted(ranked)]
 
 
-def _identify(threads: int, provider: str) -> Json:
+def _identify(root: str, threads: int, provider: str) -> Json:
     ort = _import_runtime()
-    cores = _pin(threads)
+    cores = _pin(root, threads)
     session = _open_session(ort, EMPTY_MODEL, threads, provider)
-    release = _read_text("/etc/os-release")
+    release = _read_text(os.path.join(root, "etc/os-release"))
+    core = cores[-1] if cores else 0
     return {
-        "board": _board(),
-        "cpu_model": _cpu_model(),
+        "board": _board(root),
+        "cpu_model": _cpu_model(root),
         "num_cores": os.cpu_count(),
-        "cache_bytes": _cache_bytes(cores[-1] if cores else 0),
+        "cache_bytes": _cache_bytes(root, core),
         "arch": platform.machine() or None,
         "ram_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "os": _field(release, "PRETTY_NAME") or platform.system() or None,
@@ -236,30 +312,360 @@ def _identify(threads: int, provider: str) -> Json:
         "provider": session.get_providers()[0],
         "threads": threads,
         "cores": cores,
-        "governor": _read_text(_cpu_file(cores[-1] if cores else 0, "cpufreq/scaling_governor")),
-        "clock_hz": _clock_hz(cores[-1] if cores else 0),
+        "governor": _governor(root, core),
+        "clock_hz": _clock_range_hz(root, core),
+        "power_mode": power_mode(root),
         "spinning": SPINNING,
         "method": METHOD,
     }
 
 
-def _throttle_signs() -> Tuple[List[int], List[int]]:
-    """States that mean "slowed down now" when not 0, and counters that mean it when they grow."""
-    states, counters = [], []
-    for folder in glob.glob("/sys/class/thermal/cooling_device*"):
-        if re.search("cpufreq|Processor", _read_text(folder + "/type") or ""):
-            states.append(_read_int(folder + "/cur_state") or 0)
-    for path in glob.glob("/sys/devices/system/cpu/cpu*/thermal_throttle/*_throttle_count"):
-        counters.append(_read_int(path) or 0)
-    word = _read_text("/sys/devices/platform/soc/soc:firmware/get_throttled")  # Raspberry Pi
-    if word and re.match(r"^(0x)?[0-9a-fA-F]+$", word):
-        states.append(int(word, 16) & 0xF)
-        counters.append(int(word, 16) >> 16)
-    return states, counters
+# ---- how the board is just now: each reader takes the root of a file tree -----------------------
+
+# Zones of the processor. Others mean something else: PMIC-Die of a Jetson is always at 100 degrees,
+# acpitz of a laptop is often a fixed number, a battery or a radio has a life of its own.
+CPU_ZONE = re.compile(r"cpu|soc|pkg|core|\btj", re.IGNORECASE)
+CPU_HWMON = ("coretemp", "cpu_thermal", "k10temp", "zenpower")
+THROTTLE_BITS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
+SLOWING = re.compile("cpufreq|Processor|intel_powerclamp|throttle-alert")
+COUNTERS = (
+    "sys/devices/system/cpu/cpu*/thermal_throttle/*_throttle_count",  # x86
+    "sys/class/hwmon/hwmon*/oc*_event_cnt",  # Jetson: too much current
+)
 
 
-def _throttled(before: Tuple[List[int], List[int]], after: Tuple[List[int], List[int]]) -> bool:
-    return any(before[0]) or any(after[0]) or before[1] != after[1]
+def temperature_c(root: str = "/") -> Optional[float]:
+    """The hottest sensor of the processor in degrees Celsius; where none is named so, of all."""
+    zones = [
+        (_read_text(folder + "/type") or "", _read_int(folder + "/temp"))
+        for folder in _paths(root, "sys/class/thermal/thermal_zone*")
+    ]
+    processor = [value for name, value in zones if CPU_ZONE.search(name)]
+    others = [value for name, value in zones if name != "PMIC-Die"]
+    for values in (processor, _hwmon_values(root), others):
+        believable = [value for value in values if value and 0 < value < 150_000]
+        if believable:
+            return max(believable) / 1000
+    return None
+
+
+def _hwmon_values(root: str) -> List[Optional[int]]:
+    return [
+        _read_int(path)
+        for folder in _paths(root, "sys/class/hwmon/hwmon*")
+        if _read_text(folder + "/name") in CPU_HWMON
+        for path in _paths(folder, "temp*_input")
+    ]
+
+
+def throttle_word(root: str = "/") -> Optional[int]:
+    """The throttle word of a Raspberry Pi: bits 0 to 3 are true now, 16 to 19 have been."""
+    for path in _paths(root, "sys/devices/platform/soc*/soc*:firmware/get_throttled"):
+        text = _read_text(path) or ""
+        if re.match(r"^(0x)?[0-9a-fA-F]{1,8}$", text):
+            return int(text, 16)
+    said = _tool_output(root, "vcgencmd", "get_throttled") or ""
+    found = re.match(r"throttled=0x([0-9a-fA-F]{1,8})\s*$", said)
+    return int(found.group(1), 16) if found else None
+
+
+class Signs(NamedTuple):
+    """What slows the processor down now, and what counts or remembers that it was slowed down."""
+
+    now: List[str]
+    seen: Dict[str, int]
+
+
+def throttle_signs(root: str = "/") -> Optional[Signs]:
+    """All signs of throttling; None where the machine has none that could be read."""
+    states: Dict[str, int] = {}
+    for folder in _paths(root, "sys/class/thermal/cooling_device*"):
+        kind, state = _read_text(folder + "/type") or "", _read_int(folder + "/cur_state")
+        if SLOWING.search(kind) and state is not None:
+            states[kind] = max(states.get(kind, 0), state)
+    seen: Dict[str, int] = {}
+    for path in (path for pattern in COUNTERS for path in _paths(root, pattern)):
+        name, count = os.path.basename(path), _read_int(path)
+        if count is not None:  # of all cores together: none of them ever shrinks
+            seen[name] = seen.get(name, 0) + count
+    word = throttle_word(root)
+    if word is not None:
+        for bit, name in enumerate(THROTTLE_BITS):
+            states[name], seen[name] = word >> bit & 1, word >> bit + 16 & 1
+    if not states and not seen:
+        return None
+    return Signs([name for name, state in states.items() if state > 0], seen)
+
+
+class Mark(NamedTuple):
+    """The state of the board between two steps of a job."""
+
+    signs: Optional[Signs]
+    temp_c: Optional[float]
+
+    @classmethod
+    def read(cls, root: str) -> Mark:
+        """The state now."""
+        return cls(throttle_signs(root), temperature_c(root))
+
+
+def throttling(*spans: List[Mark]) -> Optional[List[str]]:
+    """What slowed the processor down within spans of time, each a mark before and one after.
+
+    A sticky bit that is gone counts as well: somebody has reset it, and nobody knows when.
+    Returns: names in order; none at all is good; None where the machine has no signs.
+    """
+    names = set()
+    for before, after in spans:
+        if before.signs is None or after.signs is None:
+            return None
+        names |= {*before.signs.now, *after.signs.now}
+        for name, count in after.signs.seen.items():
+            if count != before.signs.seen.get(name, count):
+                names.add(name)
+    return sorted(names)[:20]  # as many as anybody reads
+
+
+def load(root: str = "/") -> Optional[Json]:
+    """How many processes run or wait for a core: averaged over a minute, and at this moment."""
+    found = re.match(
+        r"([0-9.]+) \S+ \S+ (\d+)/", _read_text(os.path.join(root, "proc/loadavg")) or ""
+    )
+    return {"one_minute": float(found.group(1)), "running": int(found.group(2))} if found else None
+
+
+def board_state(root: str = "/") -> Json:
+    """All that is read here, for somebody who wants to look."""
+    signs, sensor, reason = throttle_signs(root), None, None
+    try:
+        sensor = find_sensor(root).name
+    except NoSensor as exc:
+        reason = str(exc)
+    return {
+        "temp_c": temperature_c(root),
+        "throttle_now": signs and signs.now,
+        "throttle_seen": signs and [name for name, count in signs.seen.items() if count],
+        "governor": _governor(root, _allowed_cores()[-1]),
+        "clock_hz": _clock_hz(root, _allowed_cores()[-1], "cur"),
+        "power_mode": power_mode(root),
+        "load": load(root),
+        "energy_sensor": sensor,
+        "energy_absent": reason,
+    }
+
+
+# ---- energy ------------------------------------------------------------------------------------
+
+
+class NoSensor(Exception):  # noqa: N818 -- not an error: few boards have one
+    """There is no reading of energy; the text says why."""
+
+
+class EnergyCounter:
+    """A sensor that counts microjoules, and begins again at the end of its range."""
+
+    def __init__(self, name: str, counters: List[Tuple[str, int]]) -> None:
+        self.name = name
+        self._counters = counters
+        self._before: List[int] = []
+
+    def start(self) -> None:
+        """Begin a sample."""
+        self._before = self._read()
+
+    def stop(self) -> int:
+        """Microjoules since `start`."""
+        total = 0
+        for before, after, (path, range_uj) in zip(self._before, self._read(), self._counters):
+            if after < before and not range_uj:
+                raise NoSensor("%s ran backwards" % path)
+            total += after - before + (range_uj if after < before else 0)
+        return total
+
+    def _read(self) -> List[int]:
+        values = [_read_int(path) for path, _ in self._counters]
+        if None in values:
+            raise NoSensor("%s cannot be read any more" % self.name)
+        return [value or 0 for value in values]
+
+
+class PowerMeter:
+    """A sensor of power, read all the time by a thread that keeps off the cores measured."""
+
+    def __init__(self, name: str, read_uw: Callable[[], int]) -> None:
+        self.name = name
+        self._read_uw = read_uw
+        self._readings: List[Tuple[int, int]] = []
+        self._failure: Optional[NoSensor] = None
+        self._over = threading.Event()
+        self._thread: Optional[threading.Thread] = None
+        self._start_ns = 0
+
+    def start(self) -> None:
+        """Begin a sample."""
+        self._readings, self._failure = [(time.perf_counter_ns(), self._read_uw())], None
+        self._over.clear()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+        self._start_ns = time.perf_counter_ns()
+
+    def stop(self) -> int:
+        """Microjoules since `start`: the mean power, weighted by time, over all of it."""
+        elapsed_ns = time.perf_counter_ns() - self._start_ns
+        self._over.set()
+        if self._thread:
+            self._thread.join()
+        if self._failure:
+            raise self._failure
+        pairs = list(zip(self._readings, self._readings[1:]))
+        area = sum((p0 + p1) * (t1 - t0) for (t0, p0), (t1, p1) in pairs)
+        span_ns = self._readings[-1][0] - self._readings[0][0]
+        return area * elapsed_ns // (2 * max(span_ns, 1) * 10**9)
+
+    def _follow(self) -> None:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            others = set(range(os.cpu_count() or 1)) - set(_allowed_cores())
+            os.sched_setaffinity(0, others)  # of this thread alone; refused when none is left
+        is_over = False
+        while not is_over:
+            is_over = self._over.wait(POWER_PERIOD_S)
+            try:
+                self._readings.append((time.perf_counter_ns(), self._read_uw()))
+            except NoSensor as exc:
+                self._failure = exc
+                return
+
+
+Sensor = Union[EnergyCounter, PowerMeter]
+
+
+def find_sensor(root: str = "/") -> Sensor:
+    """The board's own sensor of energy.
+
+    Raises:
+        NoSensor: it has none, or none that this user may read.
+    """
+    reasons = []
+    for find in (_rapl, _ina3221, _pmic):
+        try:
+            return find(root)
+        except NoSensor as exc:
+            reasons.append(str(exc))
+    raise NoSensor("no sensor: " + ", ".join(reasons))
+
+
+def _rapl(root: str) -> Sensor:
+    names, counters = [], []
+    for folder in _paths(root, "sys/class/powercap/intel-rapl:*"):
+        name = _read_text(folder + "/name") or ""
+        if name.startswith("package"):  # the parts of a package are in it
+            names.append(name)
+            range_uj = _read_int(folder + "/max_energy_range_uj") or 0
+            counters.append((folder + "/energy_uj", range_uj))
+    if not counters:
+        raise NoSensor("no RAPL")
+    if any(_read_int(path) is None for path, _ in counters):
+        raise NoSensor("RAPL is there for root alone")
+    return EnergyCounter("rapl:" + "+".join(names), counters)
+
+
+def _ina3221(root: str) -> Sensor:
+    """The rail that feeds the whole board, or all rails together where none does."""
+    rails = ina3221_rails(root)
+    whole = [name for name in rails if name in ("VDD_IN", "POM_5V_IN")]
+    names = whole or sorted(rails)
+    if not names:
+        raise NoSensor("no INA3221")
+
+    def read_uw() -> int:
+        return sum(rails[name]() for name in names)
+
+    read_uw()
+    return PowerMeter("ina3221:" + "+".join(names), read_uw)
+
+
+def ina3221_rails(root: str = "/") -> Dict[str, Callable[[], int]]:
+    """The power of each rail that a Jetson names, as a function that gives microwatts."""
+    rails = {}
+    for chip in _paths(root, "sys/bus/i2c/drivers/ina3221*/*"):
+        for path in _paths(chip, "hwmon/hwmon*/in[123]_label"):
+            folder, number = os.path.dirname(path), path[-len("1_label")]
+            factors = (folder + "/in%s_input" % number, folder + "/curr%s_input" % number)
+            rails[_read_text(path) or ""] = _product_of(factors, 1)  # mV mA
+        for path in _paths(chip, "iio:device*/rail_name_*"):
+            watts = os.path.join(os.path.dirname(path), "in_power%s_input" % path[-1])
+            rails[_read_text(path) or ""] = _product_of((watts,), 1000)  # mW
+    return {name: read for name, read in rails.items() if name not in ("", "NC")}
+
+
+def _product_of(paths: Tuple[str, ...], scale: int) -> Callable[[], int]:
+    def read() -> int:
+        product = scale
+        for path in paths:
+            value = _read_int(path)
+            if value is None:
+                raise NoSensor("%s cannot be read" % path)
+            product *= value
+        return product
+
+    return read
+
+
+def _pmic(root: str) -> Sensor:
+    pmic_uw(root)
+    return PowerMeter("pmic", functools.partial(pmic_uw, root))
+
+
+def pmic_uw(root: str = "/") -> int:
+    """Microwatts on all rails of a Raspberry Pi 5's power chip; what hangs on its USB is not in it.
+
+    Raises:
+        NoSensor: the firmware does not tell.
+    """
+    said = _tool_output(root, "vcgencmd", "pmic_read_adc") or ""
+    found = re.findall(r"(\S+)_([AV]) (?:current|volt)\(\d+\)=([0-9.]+)[AV]", said)
+    values = {(name, unit): float(number) for name, unit, number in found}
+    rails = [name for name, unit in values if unit == "A" and (name, "V") in values]
+    if not rails:
+        raise NoSensor("no PMIC that vcgencmd can read")
+    return int(1e6 * sum(values[name, "A"] * values[name, "V"] for name in rails))
+
+
+class Sample(NamedTuple):
+    """Energy in a stretch of time."""
+
+    energy_uj: int
+    elapsed_ns: int
+
+    @property
+    def power_uw(self) -> int:
+        """The mean power."""
+        return self.energy_uj * 10**9 // max(self.elapsed_ns, 1)
+
+
+def metered(sensor: Sensor, work: Callable[[], Any]) -> Sample:
+    """What a piece of work took.
+
+    Raises:
+        NoSensor: the sensor failed, or says what no board can take.
+    """
+    sensor.start()
+    start = time.perf_counter_ns()
+    try:
+        work()
+    finally:
+        elapsed_ns = time.perf_counter_ns() - start
+        energy_uj = sensor.stop()
+    sample = Sample(energy_uj, elapsed_ns)
+    if not MIN_POWER_UW <= sample.power_uw <= MAX_POWER_UW:
+        raise NoSensor("%s says %d uW, which is absurd" % (sensor.name, sample.power_uw))
+    return sample
+
+
+def energy_runs(run_ns: int) -> int:
+    """How many runs make a sample: ENERGY_RUNS or ENERGY_NS, the longer, but within the cap."""
+    enough = max(ENERGY_RUNS, -(-ENERGY_NS // run_ns))
+    return max(min(enough, ENERGY_CAP_NS // run_ns), 1)
 
 
 # ---- statistics: plain functions of lists of integers ------------------------------------------
@@ -310,8 +716,8 @@ def _import_runtime() -> Any:
     return onnxruntime
 
 
-def _pin(threads: int) -> List[int]:
-    cores = choose_cores(threads, _allowed_cores(), _core_speed)
+def _pin(root: str, threads: int) -> List[int]:
+    cores = _cores_for(root, threads)
     if not hasattr(os, "sched_setaffinity"):
         return []
     os.sched_setaffinity(0, cores)
@@ -377,7 +783,7 @@ class PhaseRun:
     def __init__(self, name: str, arrays: Optional[Json]) -> None:
         self.arrays = arrays
         self.outputs: List[Any] = []
-        self.facts: Json = {"name": name, "first_run_ns": 0, "nodes": []}
+        self.facts: Json = {"name": name, "first_run_ns": 0, "nodes": [], "energy": None}
 
     def first_run(self, session: Any) -> None:
         """Run once by the plain way, which also tells the shapes of the outputs."""
@@ -416,23 +822,29 @@ class PhaseRun:
 # ---- measuring ---------------------------------------------------------------------------------
 
 
-def _time_runs(run: Callable[[], Any], count: int) -> int:
-    """Nanoseconds of one run, the mean of `count` in a row."""
-    start = time.perf_counter_ns()
+def time_runs(
+    run: Callable[[], Any], count: int, clock: Callable[[], int] = time.perf_counter_ns
+) -> int:
+    """Nanoseconds of one run, the mean of `count` in a row. A time that is none never gets out."""
+    start = clock()
     for _ in range(count):
         run()
-    return max((time.perf_counter_ns() - start) // count, 1)
+    elapsed = clock() - start
+    if elapsed < count:
+        message = "the device's clock says that %d runs took %d ns" % (count, elapsed)
+        raise AgentError("clock", message + ". Nothing can be measured by it")
+    return elapsed // count
 
 
 def _warm_up(run: Callable[[], Any], cap_ns: int) -> Tuple[int, int]:
     """Run until two windows agree, or the cap. Returns runs made, nanoseconds of one run."""
     start = time.perf_counter_ns()
-    made, last_ns = 1, _time_runs(run, 1)
+    made, last_ns = 1, time_runs(run, 1)
     while True:
         count = min(max(WARM_UP_RUNS // 2, 50_000_000 // last_ns), 10**6)
         if count * last_ns > cap_ns:  # a slow network: one run a window
             count = 1
-        run_ns = _time_runs(run, count)
+        run_ns = time_runs(run, count)
         made += count
         spent = time.perf_counter_ns() - start
         agree = abs(run_ns - last_ns) <= WARM_UP_AGREEMENT * last_ns
@@ -443,17 +855,16 @@ def _warm_up(run: Callable[[], Any], cap_ns: int) -> Tuple[int, int]:
 
 def _measure(run: Callable[[], Any], max_s: float) -> Json:
     """Timings of one phase: warm-up, then groups until the median is known well enough."""
-    start, signs = time.perf_counter_ns(), _throttle_signs()
+    start = time.perf_counter_ns()
     made, run_ns = _warm_up(run, min(WARM_UP_CAP_NS, int(max_s * 1e9 / 2)))
     runs_per_group = -(-GROUP_NS // run_ns)
     groups: List[int] = []
     while len(groups) < MAX_GROUPS:
-        groups.append(_time_runs(run, runs_per_group))
+        groups.append(time_runs(run, runs_per_group))
         late = time.perf_counter_ns() - start > max_s * 1e9
         if len(groups) >= MIN_GROUPS and (late or _half_width(groups) <= STOP_HALF_WIDTH):
             break
-    hot = _throttled(signs, _throttle_signs())
-    return dict(_summary(groups), runs_per_group=runs_per_group, warmup_runs=made, throttled=hot)
+    return dict(_summary(groups), runs_per_group=runs_per_group, warmup_runs=made)
 
 
 def _summary(groups: List[int]) -> Json:
@@ -472,7 +883,7 @@ def _summary(groups: List[int]) -> Json:
 
 def quality(phase: Json, before_ns: Optional[int], after_ns: Optional[int]) -> str:
     """The worst that is known against a phase, or "good"; the canaries' times may be absent."""
-    if phase.pop("throttled"):
+    if phase["throttle"]:
         return "throttled"
     if before_ns and after_ns and abs(after_ns - before_ns) > DRIFT_SHARE * before_ns:
         return "drifted"
@@ -491,8 +902,8 @@ class Canary:
 
     def time_ns(self) -> int:
         """Nanoseconds of one run: the fastest CANARY_SHARE of the runs in CANARY_NS."""
-        count = -(-CANARY_NS // _time_runs(self._run, 5))
-        times = [_time_runs(self._run, 1) for _ in range(count)]
+        count = -(-CANARY_NS // time_runs(self._run, 5))
+        times = [time_runs(self._run, 1) for _ in range(count)]
         return int(_fast_mean(times, CANARY_SHARE))
 
 
@@ -576,16 +987,18 @@ def node_times(runs: List[List[Json]]) -> List[Json]:
 def _add_profile(ort: Any, job: Json, phases: List[PhaseRun]) -> None:
     """Put the node times of each phase into its facts, from a second session that profiles."""
     session = _open_session(ort, job["path"], job["threads"], job["provider"], profile="profile")
-    counts = []
+    counts: List[Tuple[int, int]] = []
     for phase in phases:
         run_ns = phase.facts["latency_ns"]
         warm = min(PROFILE_WARM_UP_RUNS, 1 + WARM_UP_NS // run_ns)
         count = min(PROFILE_RUNS, max(MIN_GROUPS, PROFILE_NS // run_ns))
-        _time_runs(phase.bind(ort, session), warm + count)
+        time_runs(phase.bind(ort, session), warm + count)
         counts.append((warm, count))
     path = session.end_profiling()
     runs = profiled_runs(path)
     os.remove(path)
+    if len(runs) < sum(warm + count for warm, count in counts):
+        raise AgentError("refused", "the runtime's profile has lost runs: %d are left" % len(runs))
     for phase, (warm, count) in zip(phases, counts):
         phase.facts["nodes"] = node_times(runs[warm : warm + count])
         runs = runs[warm + count :]
@@ -595,56 +1008,106 @@ def _add_profile(ort: Any, job: Json, phases: List[PhaseRun]) -> None:
 
 
 def _run_job(job: Json) -> Json:
-    threads, provider = job["threads"], job["provider"]
-    cores, ort = _pin(threads), _import_runtime()
-    digest = _checked_sha256(job)
+    job["end"] = time.monotonic() + job["limit_s"]
+    cores, ort = _pin(job["root"], job["threads"]), _import_runtime()
+    result = {
+        "threads": job["threads"],
+        "cores": cores,
+        "model_sha256": _checked_sha256(job),
+        "canary_before_ns": None,
+        "canary_between_ns": [],
+        "canary_after_ns": None,
+        "phases": [],
+        "energy_absent": job["energy_absent"],
+        "gate": None,
+        "retries": 0,
+    }
     phases = [
         PhaseRun(phase["name"], _make_arrays(phase["feeds"], job["seed"]))
         for phase in job["phases"] or []
     ] or [PhaseRun("infer", None)]
-    _open_session(ort, EMPTY_MODEL, threads, provider).run(None, {"x": [1.0]})
     # 1. load, first runs, peak memory
+    session, facts = _load_and_run(ort, job, phases)
+    result.update(facts)
+    # 2. timings, then the nodes, then what it took
+    if job["kind"] != "memory":
+        result.update(_time_phases(ort, session, job, phases))
+        if job["kind"] == "profile":
+            _add_profile(ort, job, phases)
+        if job["idle_uw"]:
+            result["energy_absent"] = _add_energy(ort, session, job, phases)
+        result["phases"] = [phase.facts for phase in phases]
+    return dict(result, governor=_governor(job["root"], cores[-1] if cores else 0))
+
+
+def _load_and_run(ort: Any, job: Json, phases: List[PhaseRun]) -> Tuple[Any, Json]:
+    """A session that has run each phase once, and what that took."""
+    _open_session(ort, EMPTY_MODEL, job["threads"], job["provider"]).run(None, {"x": [1.0]})
     memory = Memory()
     start = time.perf_counter_ns()
-    session = _open_session(ort, job["path"], threads, provider)
+    session = _open_session(ort, job["path"], job["threads"], job["provider"])
     load_ns = time.perf_counter_ns() - start
     for phase in phases:
         phase.first_run(session)
-    result = {
+    return session, {
         "load_ns": load_ns,
         "peak_bytes": memory.peak_bytes(),
         "peak_kind": memory.kind,
         "provider": session.get_providers()[0],
-        "threads": threads,
-        "cores": cores,
-        "model_sha256": digest,
-        "canary_before_ns": None,
-        "canary_after_ns": None,
-        "phases": [],
         "warnings": [text for phase in phases for text in phase.warnings()],
     }
-    if job["kind"] == "memory":
-        return result
-    # 2. timings, then the nodes
-    result.update(_time_phases(ort, session, job, phases))
-    if job["kind"] == "profile":
-        _add_profile(ort, job, phases)
-    return dict(result, phases=[phase.facts for phase in phases])
 
 
 def _time_phases(ort: Any, session: Any, job: Json, phases: List[PhaseRun]) -> Json:
-    """Time each phase, between two canaries if there is one. Returns the canaries' times."""
+    """Time each phase between two canaries, if there is one. Returns the canaries' times."""
     canary = None
     if job["canary_path"]:
         canary = Canary(ort, job["canary_path"], job["threads"], job["provider"])
     gc.disable()
-    before_ns = canary.time_ns() if canary else None
+    marks = [Mark.read(job["root"])]
+    canaries = [canary.time_ns() if canary else None]
+    marks.append(Mark.read(job["root"]))
     for phase in phases:
         phase.facts.update(_measure(phase.bind(ort, session), job["max_seconds_per_phase"]))
-    after_ns = canary.time_ns() if canary else None
-    for phase in phases:
-        phase.facts["quality"] = quality(phase.facts, before_ns, after_ns)
-    return {"canary_before_ns": before_ns, "canary_after_ns": after_ns}
+        clocks = [_clock_hz(job["root"], core, "cur") for core in _allowed_cores()]
+        phase.facts["clock_hz"] = min([hz for hz in clocks if hz], default=None)
+        marks.append(Mark.read(job["root"]))
+        canaries.append(canary.time_ns() if canary else None)
+    marks.append(Mark.read(job["root"]))
+    for i, (phase, before, after) in enumerate(zip(phases, marks[1:], marks[2:])):
+        temps = [mark.temp_c for mark in (before, after) if mark.temp_c is not None]
+        phase.facts["temp_c"] = max(temps, default=None)
+        # What slows a canary down makes every timing wrong that is scaled by it.
+        phase.facts["throttle"] = throttling(marks[:2], [before, after], marks[-2:])
+        phase.facts["quality"] = quality(phase.facts, canaries[i], canaries[i + 1])
+    before_ns, *between, after_ns = canaries
+    return {
+        "canary_before_ns": before_ns,
+        "canary_between_ns": [ns for ns in between if ns],
+        "canary_after_ns": after_ns,
+    }
+
+
+def _add_energy(ort: Any, session: Any, job: Json, phases: List[PhaseRun]) -> Optional[str]:
+    """Put the energy of a run into each phase's facts. Returns why there is none, or None."""
+    try:
+        sensor = find_sensor(job["root"])
+        for phase in phases:
+            run, run_ns = phase.bind(ort, session), phase.facts["latency_ns"]
+            count = energy_runs(run_ns)
+            if 2 * count * run_ns > (job["end"] - time.monotonic()) * 1e9:
+                raise NoSensor("no time was left for %d runs" % count)
+            sample = metered(sensor, functools.partial(time_runs, run, count))
+            phase.facts["energy"] = {
+                "sensor": sensor.name,
+                "energy_uj": max(sample.energy_uj // count, 1),
+                "idle_uw": job["idle_uw"],
+                "run_ns": sample.elapsed_ns // count,
+                "runs": count,
+            }
+    except NoSensor as exc:
+        return str(exc)
+    return None
 
 
 def _checked_sha256(job: Json) -> str:
@@ -689,7 +1152,8 @@ def _child() -> None:
     try:
         _limit_child(request)
         if request["op"] == "identify":
-            reply = {"result": _identify(request["threads"], request["provider"])}
+            facts = _identify(request["root"], request["threads"], request["provider"])
+            reply = {"result": facts}
         else:
             reply = {"result": _run_job(request)}
     except AgentError as exc:
@@ -801,6 +1265,263 @@ def _verdict(out: bytes, err: bytes, code: int) -> Json:
     return AgentError("crash", "the job died by %s: %s" % (cause, last)).as_json()
 
 
+# ---- the device around a job: its governor, its gate --------------------------------------------
+
+
+@contextlib.contextmanager
+def steady_clock(root: str, cores: List[int], wish: Optional[str]) -> Iterator[bool]:
+    """Have the cores' governor as wished where that is allowed, and give back what they had.
+
+    A process of its own gives it back, so that it is also done when this one is killed.
+    Yields: whether anything was changed; where nothing may be, the device stays as it is.
+    """
+    if wish not in (GOVERNOR, None):
+        raise AgentError("bad_request", "the governor is %s or null" % GOVERNOR)
+    old = _changeable_governors(root, cores) if wish else {}
+    if not old:
+        yield False
+        return
+    pid, hold_fd = _start_watchdog(old)
+    try:
+        yield any([_write_setting(path, GOVERNOR) for path in old])
+    finally:
+        os.close(hold_fd)
+        os.waitpid(pid, 0)
+        _give_back(old)  # should somebody have killed the watchdog
+
+
+def _changeable_governors(root: str, cores: List[int]) -> Dict[str, str]:
+    """The files that may be changed and should be, with what they hold."""
+    old = {}
+    for core in cores:
+        path, clock = _cpu_file(root, core, "cpufreq/scaling_governor"), _clock_range_hz(root, core)
+        governor = _read_text(path)
+        choice = _read_text(_cpu_file(root, core, "cpufreq/scaling_available_governors")) or ""
+        is_fixed = governor == "userspace" or clock["min"] and clock["min"] == clock["max"]
+        if not governor or governor == GOVERNOR or is_fixed:  # a clock fixed by the user stays
+            continue
+        if GOVERNOR in choice.split() and os.access(path, os.W_OK):
+            old[path] = governor
+    return old
+
+
+def _write_setting(path: str, value: str) -> bool:
+    try:
+        with open(path, "w") as file:
+            file.write(value)
+    except OSError:
+        return False
+    return True
+
+
+def _give_back(old: Dict[str, str]) -> None:
+    """Undo what was changed here; what somebody else has changed since is theirs."""
+    for path, governor in old.items():
+        if _read_text(path) == GOVERNOR:
+            _write_setting(path, governor)
+
+
+def _start_watchdog(old: Dict[str, str]) -> Tuple[int, int]:
+    """A process that waits for the end of this one. Returns its id, and the pipe that holds it.
+
+    It keeps what this process has open, the lock too: no other agent measures before it is done.
+    """
+    end_fd, hold_fd = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(end_fd)
+        return pid, hold_fd
+    try:
+        os.setsid()
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        os.close(hold_fd)
+        os.read(end_fd, 1)  # returns when the other end is closed, however that came about
+        _give_back(old)
+    finally:
+        os._exit(0)
+
+
+class Passage(NamedTuple):
+    """How it went at the gate: what spoke against measuring to the last, and what of it is news.
+
+    A load is no news: it comes and goes, and the canary and the flags tell what it did.
+    """
+
+    waited_ns: int
+    missed: List[str]
+    news: List[str]
+
+
+class Gate:
+    """Waits until the device is cool, not throttled and idle enough, but not for ever.
+
+    Where waiting was in vain, the next wait for the same is a quarter as long.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        on_idle: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._root, self._on_idle = root, on_idle
+        self._clock, self._sleep = clock, sleep
+        self._full = {"heat": HEAT_S, "load": LOAD_S}
+        self._patience_s = dict(self._full)
+
+    def wait(self, end: float, threads: Optional[int] = None, below_c: float = START_C) -> Passage:
+        """Wait, at the latest until `end` of the clock; without threads, whatever the load."""
+        start = self._clock()
+        while True:
+            missed = {"heat": self._heat(below_c), "load": self._load(threads)}
+            now = self._clock()
+            patience = [s for kind, s in self._patience_s.items() if missed[kind]]
+            if now >= end or now - start >= max(patience, default=0.0):
+                break
+            self._on_idle()
+            self._sleep(GATE_POLL_S)
+        return self._passage(int((now - start) * 1e9), missed)
+
+    def _passage(self, waited_ns: int, missed: Dict[str, List[str]]) -> Passage:
+        is_first = self._patience_s["heat"] == self._full["heat"]
+        for kind, texts in missed.items():
+            self._patience_s[kind] = self._patience_s[kind] / 4 if texts else self._full[kind]
+        news = missed["heat"] if is_first else []
+        return Passage(waited_ns, missed["heat"] + missed["load"], news)
+
+    def _heat(self, below_c: float) -> List[str]:
+        signs, temp_c = throttle_signs(self._root), temperature_c(self._root)
+        texts = ["it was slowed down: %.400s" % ", ".join(signs.now)] if signs and signs.now else []
+        if temp_c is not None and temp_c >= below_c:
+            texts.append("it had %.1f degrees Celsius, not below %g" % (temp_c, below_c))
+        return texts
+
+    def _load(self, threads: Optional[int]) -> List[str]:
+        if threads is None:
+            return []
+        others, cores = self._others_running(), os.cpu_count() or 1
+        if others is None or others + threads <= cores:
+            return []
+        return ["%d other processes ran on %d cores" % (others, cores)]
+
+    def _others_running(self) -> Optional[int]:
+        """Processes that want a core, without this one: the middle of five looks."""
+        looks = []
+        for _ in range(5):
+            now = load(self._root)
+            if now is None:
+                return None
+            looks.append(max(now["running"] - 1, 0))
+            self._sleep(0.004)
+        return _median(looks)
+
+
+class Bench:
+    """Where jobs are done: a child each, on a device that is made ready for it and left as it was.
+
+    Args:
+        root: of the file tree that tells about the board.
+        on_idle: called several times a second; what it raises ends the child.
+    """
+
+    def __init__(self, root: str, on_idle: Callable[[], None]) -> None:
+        self._root, self._on_idle = root, on_idle
+        self._gate = Gate(root, on_idle)
+        self._retries = RETRIES
+        self._idle: Json = {}
+        self._idle_until = 0.0
+
+    def reply(self, request: Json, work: str, end: float, say: Callable[[str], None]) -> Json:
+        """The reply to a request.
+
+        Args:
+            request: identify or job.
+            work: a folder to run in.
+            end: until when it may wait at the gate, by the monotonic clock.
+            say: takes "waiting" and "running".
+        """
+        request = dict(request, root=self._root, idle_uw=None, energy_absent=None)
+        is_timed = request["op"] == "job" and request["kind"] != "memory"
+        cores = _cores_for(self._root, request["threads"])
+        with steady_clock(self._root, cores, request.get("governor")) as was_set:
+            if is_timed:
+                passage = self._gate.wait(end, request["threads"])
+                request.update(self._idle_power(request["max_seconds_per_phase"]))
+            else:  # slowed down, it would show a clock range that is not its own
+                passage = self._gate.wait(end, below_c=math.inf)
+            say("running")
+            reply = self._attempts(request, work, say)
+        result = reply.get("result", {})
+        if request["op"] == "identify":
+            result["governor_set"] = was_set
+        elif is_timed and result:
+            result["gate"] = {"waited_ns": passage.waited_ns, "missed": passage.missed}
+            news = [] if _is_void(reply) else passage.news
+            result["warnings"] += ["measured although " + text for text in news]
+        return reply
+
+    def _attempts(self, request: Json, work: str, say: Callable[[str], None]) -> Json:
+        """The reply of a child, or of a later one where throttling made the first one's void."""
+        end, start = time.monotonic() + request["limit_s"], time.monotonic()
+        reply, made = _supervise(request, work, self._on_idle), 0
+        took_s = time.monotonic() - start
+        while _is_void(reply) and made < self._retries:
+            say("waiting")
+            passage = self._gate.wait(end - 2 * took_s, below_c=RESUME_C)
+            left_s = end - time.monotonic()
+            if passage.missed or left_s < took_s:
+                break
+            say("running")
+            again = _supervise(dict(request, limit_s=left_s), work, self._on_idle)
+            if "error" in again:
+                break
+            reply, made = again, made + 1
+        if "result" in reply and request["op"] == "job":
+            reply["result"]["retries"] = made
+            self._judge(reply["result"], _is_void(reply))
+        return reply
+
+    def _judge(self, result: Json, is_void: bool) -> None:
+        """Say that a timing stayed void; a device that always throttles is retried less often."""
+        if not is_void:
+            self._retries = RETRIES
+            return
+        self._retries //= 2
+        names = sorted({name for phase in result["phases"] for name in phase["throttle"] or []})
+        text = "the device throttled (%s), so that its timings are void" % ", ".join(names)
+        if result["retries"]:
+            text += "; %d repeats were no better" % result["retries"]
+        result["warnings"].append(text[:400])
+
+    def _idle_power(self, max_s: float) -> Json:
+        """The power of the device at rest, measured anew when the last time is long ago."""
+        if max_s * 1e9 < ENERGY_NS:
+            text = "a sample takes %g s, the job allows %g s a phase" % (ENERGY_NS / 1e9, max_s)
+            return {"energy_absent": text}
+        if time.monotonic() < self._idle_until:
+            return self._idle
+        try:
+            sample = metered(find_sensor(self._root), self._rest)
+            self._idle = {"idle_uw": sample.power_uw}
+        except NoSensor as exc:
+            self._idle = {"energy_absent": str(exc)[:400]}
+        self._idle_until = time.monotonic() + IDLE_KEEP_S
+        return self._idle
+
+    def _rest(self) -> None:
+        end = time.monotonic() + IDLE_S
+        while time.monotonic() < end:
+            self._on_idle()
+            time.sleep(0.1)
+
+
+def _is_void(reply: Json) -> bool:
+    phases = reply.get("result", {}).get("phases", [])
+    return any(phase["quality"] == "throttled" for phase in phases)
+
+
 # ---- serving -----------------------------------------------------------------------------------
 
 
@@ -842,9 +1563,10 @@ class Wire:
 class Server:
     """Answers the requests of one host."""
 
-    def __init__(self, wire: Wire, folder: str) -> None:
+    def __init__(self, wire: Wire, folder: str, root: str) -> None:
         self._wire, self._folder = wire, folder
         self._models = os.path.join(folder, "models")
+        self._bench = Bench(root, self._on_idle)
         self._beat: Json = {}
         self._next_beat = 0.0
 
@@ -880,9 +1602,9 @@ class Server:
             request["path"] = self._model_path(request["model"])
             canary = request["canary"]
             request["canary_path"] = canary and self._model_path(canary)
-        with self._alone(request) as work:
-            self._say(request, "running")
-            reply = _supervise(request, work, self._on_idle)
+        end = time.monotonic() + request["limit_s"]
+        with self._alone(request, end) as work:
+            reply = self._bench.reply(request, work, end, lambda word: self._say(request, word))
             _prune(self._models)
         return reply
 
@@ -898,10 +1620,9 @@ class Server:
         return path
 
     @contextlib.contextmanager
-    def _alone(self, request: Json) -> Iterator[str]:
+    def _alone(self, request: Json, end: float) -> Iterator[str]:
         """An empty folder to work in, while no other agent of this folder measures."""
         self._say(request, "waiting")
-        end = time.monotonic() + request["limit_s"]
         with open(os.path.join(self._folder, "lock"), "w") as lock:
             while not _try_lock(lock.fileno()):
                 if time.monotonic() > end:
@@ -936,12 +1657,16 @@ def _try_lock(fd: int) -> bool:
 
 
 def _prune(models: str) -> None:
-    """Delete the models used longest ago until the rest fits the cap, and half of the free disk."""
+    """Delete the models used longest ago until the rest fits the cap, and half of the free disk.
+
+    Ages are counted from the last use of any, so that a clock that jumps deletes nothing.
+    """
     files = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in os.scandir(models)]
     total = sum(size for _, size, _ in files)
+    last = max([used for used, _, _ in files], default=0.0)
     cap = min(MODELS_CAP_BYTES, shutil.disk_usage(models).free // 2)
     for used, size, path in sorted(files):
-        if total <= cap or used > time.time() - MODEL_GRACE_S:
+        if total <= cap or used > last - MODEL_GRACE_S:
             return
         os.remove(path)
         total -= size
@@ -950,10 +1675,14 @@ def _prune(models: str) -> None:
 # ---- by hand -----------------------------------------------------------------------------------
 
 
-def _by_hand(request: Json) -> int:
+def _by_hand(request: Json, root: str) -> int:
     """Print the reply to one request. Returns the exit code."""
+    bench, end = Bench(root, lambda: None), time.monotonic() + request["limit_s"]
     with tempfile.TemporaryDirectory() as work:
-        reply = _supervise(request, work, lambda: None)
+        try:
+            reply = bench.reply(request, work, end, lambda word: None)
+        except AgentError as exc:
+            reply = exc.as_json()
     print(json.dumps(reply.get("result", reply), indent=2))
     return 1 if "error" in reply else 0
 
@@ -978,12 +1707,16 @@ def _parse_arguments(argv: List[str]) -> argparse.Namespace:
     serve = commands.add_parser("serve", help="answer requests on stdin")
     serve.add_argument("--folder", required=True)
     run, facts = commands.add_parser("run", help="measure a model"), commands.add_parser("identify")
+    state = commands.add_parser("state", help="how this machine is just now")
+    for command in (serve, run, facts, state):
+        command.add_argument("--root", default="/", help=argparse.SUPPRESS)  # of a recorded board
     run.add_argument("model")
     run.add_argument("--kind", choices=("profile", "time", "memory"), default="time")
     run.add_argument("--seconds", type=float, default=3.0)
     for command in (run, facts):
         command.add_argument("--threads", type=int, default=1)
         command.add_argument("--provider", default="CPUExecutionProvider")
+        command.add_argument("--keep-governor", action="store_true", help="leave it as it is")
         command.add_argument("--limit", dest="limit_s", type=float, default=300.0)
     return parser.parse_args(argv)
 
@@ -993,12 +1726,18 @@ def main(argv: List[str]) -> int:
     arguments = _parse_arguments(argv)
     if arguments.command == "child":
         _child()
+    root = os.path.abspath(arguments.root)
     if arguments.command == "serve":
-        Server(Wire(0, _private_stdout()), os.path.abspath(arguments.folder)).serve()
+        Server(Wire(0, _private_stdout()), os.path.abspath(arguments.folder), root).serve()
+        return 0
+    if arguments.command == "state":
+        print(json.dumps(board_state(root), indent=2))
         return 0
     request = {name: getattr(arguments, name) for name in ("threads", "provider", "limit_s")}
+    request["governor"] = None if arguments.keep_governor else GOVERNOR
     is_run = arguments.command == "run"
-    return _by_hand(dict(request, **(_hand_job(arguments) if is_run else {"op": "identify"})))
+    job = _hand_job(arguments) if is_run else {"op": "identify"}
+    return _by_hand(dict(request, **job), root)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,17 @@ class Answer:
         value = self._get(name)
         return None if value is None else self._integer(name, value, low, high)
 
+    def optional_number(self, name: str, *, low: float, high: float) -> float | None:
+        """A number within [low, high], or None where the device does not know it."""
+        value = self._get(name)
+        if value is None:
+            return None
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            self.refuse(name, value, "a number")
+        if not low <= value <= high:  # NaN is not within
+            self.refuse(name, value, f"a number from {low:g} to {high:g}")
+        return float(value)
+
     def integers(
         self, name: str, *, low: int, high: int, at_least: int, at_most: int
     ) -> tuple[int, ...]:
@@ -56,6 +67,10 @@ class Answer:
         """At most a hundred texts."""
         return tuple(self._text(name, value) for value in self._list(name, 0, 100))
 
+    def optional_texts(self, name: str) -> tuple[str, ...] | None:
+        """At most a hundred texts, or None where the device does not know."""
+        return None if self._get(name) is None else self.texts(name)
+
     def boolean(self, name: str) -> bool:
         """True or false."""
         value = self._get(name)
@@ -73,6 +88,10 @@ class Answer:
     def child(self, name: str) -> "Answer":
         """An object within this one."""
         return Answer(self._get(name), device=self._device, place=self._path(name))
+
+    def optional_child(self, name: str) -> "Answer | None":
+        """An object within this one, or None where the device has none."""
+        return None if self._get(name) is None else self.child(name)
 
     def children(self, name: str, *, at_most: int) -> list["Answer"]:
         """A list of at most `at_most` objects."""

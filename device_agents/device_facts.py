@@ -1,10 +1,12 @@
-"""The state of a device now: disk, memory, clock, load, temperature."""
+"""The state of a device now: disk, memory, clock, load, temperature, throttling, its meter."""
 
 import json
 import math
 import time
 from dataclasses import dataclass
 
+from device_agents.answers import Answer
+from device_agents.bootstrap import Environment
 from device_agents.device_python import DevicePython
 from device_agents.errors import ProtocolError
 from device_agents.inventory import Device
@@ -21,7 +23,9 @@ def read(path):
             return file.read().strip()
     except OSError:
         return None
-zones = [read(path) for path in glob.glob("/sys/class/thermal/thermal_zone*/temp")]
+folders = glob.glob("/sys/class/thermal/thermal_zone*")
+# A Jetson's PMIC-Die is at 100 degrees whatever happens.
+zones = [read(path + "/temp") for path in folders if read(path + "/type") != "PMIC-Die"]
 memory = dict(line.split(":") for line in (read("/proc/meminfo") or "").splitlines())
 available = memory.get("MemAvailable", "").split()
 print("facts " + json.dumps({
@@ -47,6 +51,41 @@ class Facts:
     cores: float | None = None
     celsius: float | None = None
     governor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoardState:
+    """What the agent's own readers tell about a board now.
+
+    `throttle_now` is what slows the processor down, `throttle_seen` what has done so since the
+    start; both None where there are no signs of it. Of the last two one is always None.
+    """
+
+    throttle_now: tuple[str, ...] | None
+    throttle_seen: tuple[str, ...] | None
+    energy_sensor: str | None
+    energy_absent: str | None
+
+
+def read_board_state(transport: Transport, device: Device, environment: Environment) -> BoardState:
+    """Ask the agent on a device.
+
+    Raises:
+        ProtocolError: it gives no such answer.
+    """
+    argv = [*environment.python, environment.agent_path, "state"]
+    done = transport.run(argv, limit_s=_FACTS_LIMIT_S)
+    try:
+        value = json.loads(done.stdout)
+    except ValueError:
+        value = None
+    answer = Answer(value, device=device.name, place="the state")
+    return BoardState(
+        throttle_now=answer.optional_texts("throttle_now"),
+        throttle_seen=answer.optional_texts("throttle_seen"),
+        energy_sensor=answer.optional_text("energy_sensor"),
+        energy_absent=answer.optional_text("energy_absent"),
+    )
 
 
 def read_facts(transport: Transport, device: Device, python: DevicePython) -> Facts:

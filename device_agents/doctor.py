@@ -9,7 +9,7 @@ from pathlib import Path
 
 from device_agents.agent import EMPTY_MODEL
 from device_agents.bootstrap import home_folder, prepare
-from device_agents.device_facts import Facts, read_facts
+from device_agents.device_facts import BoardState, Facts, read_board_state, read_facts
 from device_agents.device_python import DevicePython, find_pythons
 from device_agents.disk import probe_disk
 from device_agents.errors import DeviceError, DeviceUnreachable
@@ -72,6 +72,7 @@ class _Examination:
         self._transport: Transport | None = None
         self._pythons: list[DevicePython] = []
         self._facts = Facts()
+        self._state: BoardState | None = None
 
     def checks(self) -> list[Check]:
         """All of them."""
@@ -112,6 +113,8 @@ class _Examination:
             "temperature": self._temperature,
             "load": self._load,
             "onnxruntime": self._runtime,
+            "throttling": self._throttling,
+            "energy": self._energy,
             "test inference": self._inference,
         }
         if self._device.host is not None:
@@ -229,7 +232,24 @@ class _Examination:
         folder = home_folder(self._here, self._device)
         ours = any(folder in word for word in environment.python)
         place = f"in {folder}" if ours else "installed on the device"
+        self._state = read_board_state(self._here, self._device, environment)
         return _good(name, f"{environment.runtime_version}, {place}")
+
+    def _throttling(self, name: str) -> Check:
+        assert self._state is not None, "the step before made it"
+        now, seen = self._state.throttle_now, self._state.throttle_seen
+        if now is None or seen is None:
+            return _unknown(name, "the device has no sign of it that can be read")
+        if now:
+            cure = "Give it a stronger supply, a fan or a rest"
+            return _good(name, f"slowed down now: {', '.join(now)}", cure)
+        return _good(name, f"none now; since its start: {', '.join(seen) or 'none'}")
+
+    def _energy(self, name: str) -> Check:
+        assert self._state is not None, "a step before made it"
+        if self._state.energy_sensor is None:
+            return _unknown(name, self._state.energy_absent or "no sensor")
+        return _good(name, f"measured by {self._state.energy_sensor}")
 
     def _inference(self, name: str) -> Check:
         feed = Feed(name="x", dtype="float32", shape=(1,))

@@ -93,7 +93,7 @@ class DeviceSilent(DeviceUnusable):
 class JobFailed(DeviceError):
     """One job failed on the device; the device itself is fine.
 
-    `kind` is one of timeout, crash, refused, memory, bad_request.
+    `kind` is one of timeout, crash, refused, memory, bad_request, clock.
     """
 
     def __init__(self, message: str, *, device: str, kind: str) -> None:

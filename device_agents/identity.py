@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from device_agents.answers import MAX_BYTES, Answer
 
 _RAM_STEP_BYTES = 2**28  # firmware and kernel set a little aside, not the same at every start
-_NOT_COMPARED = ("python",)  # the agent's Python does not run the model
+# The agent's Python does not run the model; a governor is the same whoever has set it.
+_NOT_COMPARED = ("python", "governor_set")
+_ADDED_LATER = ("power_mode",)  # absent, they leave the profiles of before as they were
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,9 +17,11 @@ class Identity:
     """Facts that the device told about itself; what it could not find out is None.
 
     `cores` are those that jobs are pinned to, empty where pinning is impossible. The clock range
-    is what the governor may use, so a clock fixed by the user shows as one value. `provider` is
-    the one that really opened a session. `spinning`: idle threads of the runtime spin.
-    `method` is the number of the agent's way of measuring.
+    is what the governor may use, so a clock fixed by the user shows as one value. The governor is
+    the one in force while a job runs; `governor_set` tells that the agent sets it for that time.
+    `power_mode` is a Jetson's, such as "0: 15W". `provider` is the one that really opened a
+    session. `spinning`: idle threads of the runtime spin. `method` is the number of the agent's
+    way of measuring.
     """
 
     board: str | None
@@ -41,6 +45,8 @@ class Identity:
     clock_max_hz: int | None
     spinning: bool
     method: int
+    power_mode: str | None = None
+    governor_set: bool = False
 
     @property
     def profile_id(self) -> str:
@@ -50,7 +56,8 @@ class Identity:
         """
         steps = round(self.ram_bytes / _RAM_STEP_BYTES)
         facts = asdict(replace(self, ram_bytes=steps * _RAM_STEP_BYTES))
-        for name in _NOT_COMPARED:
+        unknown = {name for name in _ADDED_LATER if facts[name] is None}
+        for name in {*_NOT_COMPARED, *unknown}:
             del facts[name]
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
@@ -90,4 +97,6 @@ def read_identity(value: object, *, device: str) -> Identity:
         clock_max_hz=clock.optional_integer("max", low=1, high=10**11),
         spinning=answer.boolean("spinning"),
         method=answer.integer("method", low=1, high=10**6),
+        power_mode=answer.optional_text("power_mode"),
+        governor_set=answer.boolean("governor_set"),
     )

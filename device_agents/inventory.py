@@ -44,6 +44,7 @@ class Device:
     threads: int = 1
     provider: str = "CPUExecutionProvider"
     folder: str = ".edge-nas"  # below the home folder on the device
+    governor: str = "performance"  # while measuring, where that is allowed; or "keep"
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -57,6 +58,8 @@ class Device:
             raise self._bad("port", "from 1 to 65535")
         if not 1 <= self.threads <= MAX_THREADS:
             raise self._bad("threads", f"from 1 to {MAX_THREADS}")
+        if self.governor not in ("performance", "keep"):
+            raise self._bad("governor", "performance or keep")
         check_folder(self.folder, self.name)
 
     def _check_types(self) -> None:
@@ -95,7 +98,7 @@ def check_folder(folder: str, device_name: str) -> None:
 class Inventory:
     """The named devices. Immutable: a change gives a new inventory, kept by `save`.
 
-    The device `local` is always there. The file may give it threads, provider and folder.
+    The device `local` is always there. The file may give it threads, provider, folder and governor.
     """
 
     def __init__(self, devices: Mapping[str, Device] | None = None) -> None:

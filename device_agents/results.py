@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from device_agents.answers import MAX_BYTES, MAX_DURATION_NS, Answer
+from device_agents.conditions import Energy, Gate, read_energy, read_gate
 from device_agents.jobs import Job
 
 Quality = Literal["good", "noisy", "throttled", "drifted"]
@@ -12,6 +13,10 @@ _QUALITIES: tuple[Quality, ...] = ("good", "noisy", "throttled", "drifted")
 _MAX_GROUPS = 10_000
 _MAX_NODES = 100_000
 _MAX_RUNS = 10**9
+_MAX_RETRIES = 100
+_MAX_PHASES = 100
+_MAX_CLOCK_HZ = 10**11
+_TEMP_RANGE_C = (0.0, 150.0)  # the agent believes no sensor that says something else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +45,12 @@ class PhaseResult:
         p90_ns: like p99_ns, min_ns and mad_ns (median absolute deviation), of the groups.
         quality: "good"; "noisy" when the interval is wider than 3 % either way; "drifted" when
             the canaries before and after differ by more than 10 %; "throttled" when the device
-            said so.
+            said so, in the last repeat as well.
+        temp_c: the processor's hottest sensor, before or after, whichever is more; degrees Celsius.
+        clock_hz: of the slowest core used, right after the last run.
+        throttle: what slowed the processor down meanwhile, in words; None where the device has no
+            signs of it, empty where it has some and they were quiet.
+        energy: None where the device has no sensor; JobResult.energy_absent says why.
         nodes: in the order of execution; empty unless the job was a profile.
     """
 
@@ -58,6 +68,10 @@ class PhaseResult:
     mad_ns: int
     quality: Quality
     nodes: tuple[NodeTime, ...]
+    temp_c: float | None = None
+    clock_hz: int | None = None
+    throttle: tuple[str, ...] | None = None
+    energy: Energy | None = None
 
     @property
     def runs(self) -> int:
@@ -75,7 +89,12 @@ class JobResult:
             `peak_kind`: "resident_over_empty_session" is resident memory above that of a session
             with an empty model; with "_since_process_start" the kernel cannot reset its peak.
         canary_before_ns: None without a canary, as canary_after_ns.
+        canary_between_ns: one between any two phases; empty without a canary.
         cores: those that the job was pinned to.
+        governor: of the cores while they were measured; None where there is none.
+        gate: the wait before the job; None for a "memory" job, which does not mind.
+        retries: how often the job was repeated because the device throttled.
+        energy_absent: why a phase has no energy; None where all have it, or nothing was timed.
     """
 
     phases: tuple[PhaseResult, ...]
@@ -89,6 +108,11 @@ class JobResult:
     canary_after_ns: int | None
     model_sha256: str
     warnings: tuple[str, ...]
+    canary_between_ns: tuple[int, ...] = ()
+    governor: str | None = None
+    gate: Gate | None = None
+    retries: int = 0
+    energy_absent: str | None = None
 
     def phase(self, name: str) -> PhaseResult:
         """The phase of this name.
@@ -115,6 +139,7 @@ def read_result(
     phases = answer.children("phases", at_most=len(job.phases))
     if len(phases) != (0 if is_memory else len(job.phases)):
         answer.refuse("phases", len(phases), f"{len(job.phases)} phases")
+    gate = answer.optional_child("gate")
     return JobResult(
         phases=tuple(
             _read_phase(phase, name=asked.name, is_profile=job.kind == "profile")
@@ -128,8 +153,15 @@ def read_result(
         cores=answer.integers("cores", low=0, high=4095, at_least=0, at_most=4096),
         canary_before_ns=answer.optional_integer("canary_before_ns", low=1, high=MAX_DURATION_NS),
         canary_after_ns=answer.optional_integer("canary_after_ns", low=1, high=MAX_DURATION_NS),
+        canary_between_ns=answer.integers(
+            "canary_between_ns", low=1, high=MAX_DURATION_NS, at_least=0, at_most=_MAX_PHASES
+        ),
         model_sha256=answer.choice("model_sha256", [model_sha256]),
         warnings=answer.texts("warnings"),
+        governor=answer.optional_text("governor"),
+        gate=None if gate is None else read_gate(gate),
+        retries=answer.integer("retries", low=0, high=_MAX_RETRIES),
+        energy_absent=answer.optional_text("energy_absent"),
     )
 
 
@@ -141,6 +173,7 @@ def _read_phase(answer: Answer, *, name: str, is_profile: bool) -> PhaseResult:
         "group_ns", low=1, high=MAX_DURATION_NS, at_least=1, at_most=_MAX_GROUPS
     )
     shortest, longest = min(groups), max(groups)
+    energy = answer.optional_child("energy")
     low_ns = duration("low_ns", shortest, longest)
     latency_ns = duration("latency_ns", low_ns, longest)
     p90_ns = duration("p90_ns", latency_ns, longest)
@@ -159,6 +192,10 @@ def _read_phase(answer: Answer, *, name: str, is_profile: bool) -> PhaseResult:
         mad_ns=duration("mad_ns", 0, longest),
         quality=_quality(answer),
         nodes=_read_nodes(answer, is_profile=is_profile),
+        temp_c=answer.optional_number("temp_c", low=_TEMP_RANGE_C[0], high=_TEMP_RANGE_C[1]),
+        clock_hz=answer.optional_integer("clock_hz", low=1, high=_MAX_CLOCK_HZ),
+        throttle=answer.optional_texts("throttle"),
+        energy=None if energy is None else read_energy(energy),
     )
 
 

@@ -13,6 +13,7 @@ from device_agents.answers import Answer
 from device_agents.bootstrap import Environment, prepare
 from device_agents.errors import (
     DeviceSilent,
+    DeviceUnusable,
     DiskUnwritable,
     JobFailed,
     ProtocolError,
@@ -32,7 +33,7 @@ SILENCE_LIMIT_S = 6 * BEAT_S  # our choice: five beats lost on the way
 _HELLO_LIMIT_S = 30.0  # our choice: Python starting from a slow card
 _IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
 _SLACK_S = 30.0
-_KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "busy", "disk")
+_KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "clock", "busy", "disk")
 _MAX_BANNER_LINES = 100  # what a login script may print before the agent speaks
 
 
@@ -69,8 +70,9 @@ class Session:
         """Measure one model; it is uploaded first, unless the device has it.
 
         Raises:
-            JobFailed: this model failed there: timeout, crash, refused, memory or bad_request.
+            JobFailed: this model failed there: timeout, crash, refused, memory, bad_request, clock.
             DeviceSilent: no sign of life, or other agents kept the device busy.
+            DeviceUnusable: its governor is another one than when the session was opened.
             ConnectionLost: the connection or the agent went away.
             DiskUnwritable: the model did not fit, or the disk is read-only.
             ProtocolError: the answer is absurd or belongs to something else.
@@ -78,13 +80,26 @@ class Session:
         digest = self._upload(model)
         request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
         answer = self._ask(request, limit_s=job.limit_s, subject=model.name)
-        return read_result(
+        result = read_result(
             answer,
             device=self.device.name,
             job=job,
             model_sha256=digest,
             provider=self.device.provider,
             threads=self.device.threads,
+        )
+        self._check_governor(result.governor)
+        return result
+
+    def _check_governor(self, governor: str | None) -> None:
+        """What was measured under another governor belongs to another device profile."""
+        if governor == self.identity.governor:
+            return
+        name, before = self.device.name, self.identity.governor
+        raise DeviceUnusable(
+            f"{name}: its governor has changed from {before} to {governor}, so that latencies are "
+            "no longer comparable. The measurement is not used. Run the command again",
+            device=name,
         )
 
     def greet(self) -> None:
@@ -111,6 +126,7 @@ class Session:
         request |= {
             "threads": self.device.threads,
             "provider": self.device.provider,
+            "governor": None if self.device.governor == "keep" else self.device.governor,
             "limit_s": limit_s,
         }
         # The agent may wait for others as long as the job may run.
@@ -169,6 +185,8 @@ class _Agent:
                 raise self._foreign(f"an answer with id {answer.get('id')!r:.40}, not {number}")
             if "beat" not in answer:
                 return answer
+            if answer["beat"] == "waiting":
+                logger.info("%s: not free, cool and idle yet; waiting", self._device_name)
         raise DeviceSilent(
             f"{self._device_name}: only signs of life, no answer within {limit_s:g} s. "
             f"Check the device with: nas devices doctor {self._device_name}",

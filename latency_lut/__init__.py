@@ -1,11 +1,12 @@
 """Latency LUTs: measured networks kept, shared out to segments, and summed to predictions."""
 
 from latency_lut.attribution import Share, attribute
-from latency_lut.campaign import next_carrier
+from latency_lut.campaign import next_carrier, sharpening_carrier
 from latency_lut.canary import CanaryState
 from latency_lut.coverage import Coverage, coverage
 from latency_lut.database import driver_url
 from latency_lut.device_profile import DeviceProfile
+from latency_lut.dominated import DominatedChoice, Domination, domination
 from latency_lut.entry import Entry
 from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
 from latency_lut.lut import Lut
@@ -18,18 +19,26 @@ from latency_lut.prediction import (
     Predictor,
 )
 from latency_lut.records import GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
+from latency_lut.roofline import Ceilings, Roofline, roofline, touched_bytes
 from latency_lut.self_check import CommonError
 from latency_lut.store import Store, open_store
+from latency_lut.transfer import TRANSFERRED
+from latency_lut.transfer_check import CurvePoint, TransferCheck
 
 __all__ = [
     "GOOD",
+    "TRANSFERRED",
     "AttributionError",
     "BadCodes",
     "BadRecord",
     "CanaryState",
+    "Ceilings",
     "CommonError",
     "Coverage",
+    "CurvePoint",
     "DeviceProfile",
+    "DominatedChoice",
+    "Domination",
     "Entry",
     "Lut",
     "LutError",
@@ -43,12 +52,18 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Purpose",
+    "Roofline",
     "Share",
     "Store",
     "StoreError",
+    "TransferCheck",
     "attribute",
     "coverage",
+    "domination",
     "driver_url",
     "next_carrier",
     "open_store",
+    "roofline",
+    "sharpening_carrier",
+    "touched_bytes",
 ]

@@ -1,7 +1,7 @@
 """Which networks to measure, so that every segment is seen in several of them with few runs.
 
-A covering design: each carrier is the network that holds most segments not seen yet, as far as a
-greedy search finds it.
+A covering design first: each carrier holds about as many segments not seen yet as a greedy search
+finds, and is of any size for which that is so. Then networks of the segments known worst.
 
 Letters: C choices, P places, M the most combinations of one place's own choices.
 """
@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 _STARTS = 2  # networks from which the search begins; the first holds a block that is wanted most
 _SWEEPS = 3  # over the shared choices, at most
 _TIE_NOISE = 1e-3  # decides between blocks that are wanted alike
+_DRAWS = 16  # of other settings of the shared choices
+_LEAST_GAIN = 0.5  # of the best network's: so much may one of another size fall behind
 
 
 def next_carrier(
@@ -49,6 +51,25 @@ def next_carrier(
     if weights.max() <= 0:
         return None
     return space.decode(planner.carrier(weights, rng))
+
+
+def sharpening_carrier(
+    space: Space, gains: Mapping[str, float], precision: str, rng: np.random.Generator
+) -> Architecture | None:
+    """The network from which most is to be learnt once all segments were seen; None if nothing.
+
+    Args:
+        space: whose segments are meant.
+        gains: by segment key, by how much another sighting narrows its interval; absent means none.
+        precision: part of the segment keys.
+        rng: decides between equals.
+    """
+    planner = _planner(block_index(space, precision))
+    by_block = [sum(gains.get(key, 0.0) for key in keys) for keys in planner.index.keys]
+    weights = np.array([0.0, *by_block])
+    if weights.max() <= 0:
+        return None
+    return space.decode(planner.carrier(weights / weights.max(), rng))
 
 
 def _weights(
@@ -97,8 +118,24 @@ class _Planner:
             gain = self._climb(codes, weights + noise, rng)
             if gain > best_gain:
                 best_gain, best = gain, codes
-        self._fill(best, weights + noise)
-        return best
+        codes = self._of_any_size(best, best_gain, weights, rng)
+        self._fill(codes, weights + noise)
+        return codes
+
+    def _of_any_size(
+        self, best: Codes, best_gain: float, weights: Floats, rng: np.random.Generator
+    ) -> Codes:
+        """One of the settings that gain little less than the best, drawn at random.
+
+        The best is nearly always among the largest networks; what a whole network does to its
+        segments must be learnt from networks of every size.
+        """
+        alike = [best]
+        for _ in range(_DRAWS):
+            codes = self._random_codes(rng)
+            if self._gain(codes, weights) >= _LEAST_GAIN * best_gain:
+                alike.append(codes)
+        return alike[rng.integers(len(alike))]
 
     def _climb(self, codes: Codes, weights: Floats, rng: np.random.Generator) -> float:
         """Improves the shared choices one at a time, in place, and returns the gain."""

@@ -15,12 +15,12 @@ from latency_lut.migration import is_current, upgrade
 
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+@")
 _BUSY_S = 60  # a transaction of ours takes milliseconds; Optuna's may be many in a row
-_WRITES = "lut_writes"
+_WRITES, _WAIT_S = "lut_writes", "lut_wait_s"
 _POSTGRESQL = "postgresql+psycopg"
 _SQLITE_REASONS = {
     "file is not a database": "the file is no SQLite database. Name another file with --storage",
     "malformed": "the file is damaged. Restore a copy, or name another file with --storage",
-    "locked": f"another process has kept the file locked for {_BUSY_S} s. End it, then try again",
+    "locked": "another process keeps the file locked. End it, then try again",
     "unable to open": "the file cannot be opened. Check the path and its permissions",
     "readonly": "the file cannot be written. Check its permissions",
     "disk is full": "the disk is full. Free some space, then try again",
@@ -43,14 +43,14 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, wait_s: int = _BUSY_S) -> Iterator[Connection]:
         """A transaction that is kept as a whole when the block ends, and not at all if it raises.
 
         On SQLite it takes the file's lock at the start: one that began by reading and found itself
-        overtaken could not wait, only fail.
+        overtaken could not wait, only fail. It waits `wait_s` for another that has the lock.
         """
         with self._translated(), self._engine.connect() as connection:
-            writer = connection.execution_options(**{_WRITES: True})
+            writer = connection.execution_options(**{_WRITES: True, _WAIT_S: wait_s})
             with writer.begin():
                 yield writer
 
@@ -166,8 +166,9 @@ def _let_readers_on(engine: Engine) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {1000 * options.get(_WAIT_S, _BUSY_S)}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITES, False) else "BEGIN")
 
 
 def _reason(error: BaseException | None) -> str:

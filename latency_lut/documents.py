@@ -35,7 +35,10 @@ class StoredNetwork:
 
 def digest_of(record: NetworkRecord) -> str:
     """SHA-256 of everything that was measured: equal only for one and the same measurement."""
-    return hashlib.sha256(canonical_json(asdict(record)).encode()).hexdigest()
+    document = asdict(record)
+    if record.observed_json is None:  # as it was before there was such a field
+        del document["observed_json"]
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()
 
 
 def canonical_json(value: object) -> str:

@@ -2,12 +2,16 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import pandas as pd
 from scipy.special import stdtrit
 
-from latency_lut.records import FAILED, GOOD
+from latency_lut.records import GOOD
+from latency_lut.timed_table import Floats, Ids
 
 # All of these are our choice.
 _PRIOR_CONTEXTS = 4  # the pooled spread counts like so many contexts of the entry's own
@@ -17,15 +21,6 @@ _LEAST_SPREAD = 0.01  # relative; the agent stops measuring at one percent
 _DOUBTFUL_WIDENING = 2.0
 _NORMAL_MAD = 1.4826  # standard deviation of a normal distribution over its median deviation
 _MEDIAN_VARIANCE = math.pi / 2  # variance of a median over that of a mean, many normal samples
-
-
-@dataclass(frozen=True)
-class Context:
-    """A segment as timed in one network, its canary taken into account."""
-
-    architecture_id: str
-    latency_ns: float
-    quality: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +33,8 @@ class Entry:
     high_ns: int
     carriers: int
     """Different networks that it was fitted from; as many `samples_ns`."""
+    nodes: float
+    """Of the runtime's graph, usually; a half where it is even."""
     quality: str
     """`good`, or the flag of most samples where none was good."""
     samples_ns: tuple[int, ...]
@@ -46,25 +43,8 @@ class Entry:
     that was measured more than once."""
 
 
-def usable(contexts: Iterable[Context]) -> list[Context]:
-    """One context an architecture: of the good ones, or of all but failed ones if none is good.
-
-    A network that was measured again shows nothing new of what context does, so its timings count
-    as one, their median.
-    """
-    measured = [c for c in contexts if c.quality != FAILED]
-    chosen = [c for c in measured if c.quality == GOOD] or measured
-    by_architecture: dict[str, list[Context]] = {}
-    for context in chosen:
-        by_architecture.setdefault(context.architecture_id, []).append(context)
-    return [
-        replace(same[0], latency_ns=statistics.median(c.latency_ns for c in same))
-        for same in by_architecture.values()
-    ]
-
-
-def fit_entries(contexts: Mapping[str, Sequence[Context]]) -> dict[str, Entry]:
-    """An entry for each segment key that was measured at all; keys without a timing have none.
+def fit_entries(contexts: pd.DataFrame) -> dict[str, Entry]:
+    """An entry for each segment key of `contexts` (as `contexts_of` gives them).
 
     The latency is the median m over networks. With relative deviations d_i = x_i / m - 1 of n
     networks, the spread between networks is estimated as
@@ -80,16 +60,27 @@ def fit_entries(contexts: Mapping[str, Sequence[Context]]) -> dict[str, Entry]:
     the 1 being the new network's own deviation and c / n the median's error (c = 1 up to two
     networks, where it is the mean, else pi / 2). Entries without a good timing get twice the width.
     """
-    kept = {key: found for key, seen in contexts.items() if (found := usable(seen))}
-    pooled = _pooled_spread(kept.values())
-    return {key: _fit(key, kept[key], len(contexts[key]), pooled) for key in kept}
+    by_key = contexts.groupby("key", sort=False)
+    median_ns = by_key["latency_ns"].transform("median").to_numpy()
+    latency_ns = contexts["latency_ns"].to_numpy()
+    # A segment that takes no time has nothing to deviate from.
+    deviations = (
+        np.divide(latency_ns, median_ns, out=np.ones_like(median_ns), where=median_ns > 0) - 1.0
+    )
+    pooled = _pooled_spread(deviations, by_key["key"].transform("size").to_numpy())
+    columns = {str(name): contexts[name].to_numpy() for name in contexts}
+    entries = {}
+    for key, rows in by_key.indices.items():
+        half = _relative_half_width(len(rows), float((deviations[rows] ** 2).sum()), pooled)
+        entries[str(key)] = _entry(str(key), {n: v[rows] for n, v in columns.items()}, half)
+    return entries
 
 
-def _fit(key: str, contexts: Sequence[Context], seen: int, pooled: float) -> Entry:
-    samples = [c.latency_ns for c in contexts]
-    median = statistics.median(samples)
-    quality = statistics.mode(c.quality for c in contexts)
-    half = _relative_half_width(samples, median, pooled)
+def _entry(key: str, contexts: Mapping[str, Any], half: float) -> Entry:
+    """Of one key, with the half width of its interval as a share of the median."""
+    samples = contexts["latency_ns"]
+    median = float(np.median(samples))
+    quality = statistics.mode(contexts["quality"])
     if quality != GOOD:
         half *= _DOUBTFUL_WIDENING
     return Entry(
@@ -98,37 +89,24 @@ def _fit(key: str, contexts: Sequence[Context], seen: int, pooled: float) -> Ent
         low_ns=round(median * max(1 - half, 0.0)),
         high_ns=round(median * (1 + half)),
         carriers=len(samples),
+        nodes=float(np.median(contexts["nodes"])),
         quality=quality,
-        samples_ns=tuple(round(sample) for sample in samples),
-        set_aside=seen - len(samples),
+        samples_ns=tuple(round(sample) for sample in samples.tolist()),
+        set_aside=int(contexts["seen"][0]) - len(samples),
     )
 
 
-def _relative_half_width(samples: Sequence[float], median: float, pooled: float) -> float:
-    n = len(samples)
+def _relative_half_width(n: int, squares: float, pooled: float) -> float:
     degrees = _PRIOR_CONTEXTS + n - 1
-    squares = sum(d * d for d in _relative_deviations(samples, median))
     spread = math.sqrt((_PRIOR_CONTEXTS * pooled**2 + squares) / degrees)
     median_error = (1.0 if n <= 2 else _MEDIAN_VARIANCE) / n
     return float(stdtrit(degrees, 0.975)) * spread * math.sqrt(1 + median_error)
 
 
-def _pooled_spread(contexts: Iterable[Sequence[Context]]) -> float:
-    pairs = 0
-    deviations: list[float] = []
-    for seen in contexts:
-        n = len(seen)
-        if n < 2:
-            continue
-        pairs += 1
-        samples = [c.latency_ns for c in seen]
-        found = _relative_deviations(samples, statistics.median(samples))
-        deviations += [abs(d) * math.sqrt(n / (n - 1)) for d in found]
-    if pairs < _FEWEST_PAIRS:
+def _pooled_spread(deviations: Floats, n: Ids) -> float:
+    """Over the contexts of keys that were seen in n networks each, n given for each context."""
+    paired = n > 1
+    if (1 / n[paired]).sum() < _FEWEST_PAIRS - 0.5:  # each key counts as one
         return _SPREAD_WITHOUT_PAIRS
-    return max(_NORMAL_MAD * statistics.median(deviations), _LEAST_SPREAD)
-
-
-def _relative_deviations(samples: Sequence[float], median: float) -> list[float]:
-    """Zeros for a segment that takes no time: nothing is there to deviate from."""
-    return [sample / median - 1 if median else 0.0 for sample in samples]
+    found = np.abs(deviations[paired]) * np.sqrt(n[paired] / (n[paired] - 1))
+    return max(_NORMAL_MAD * float(np.median(found)), _LEAST_SPREAD)

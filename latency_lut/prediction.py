@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_lut.block_index import block_index
+from latency_lut.interpolation import interpolate
 from latency_lut.lut import Lut
 from latency_lut.memory import MemoryKind
 from latency_lut.prediction_table import NetworkSums, prediction_table
@@ -58,7 +59,9 @@ class Prediction:
     missing: tuple[str, ...] = ()
     """Segment keys without an entry."""
     doubtful: tuple[str, ...] = ()
-    """Segment keys whose entry comes from flagged measurements only."""
+    """Segment keys whose entry comes from flagged measurements, or another device, only."""
+    interpolated: tuple[str, ...] = ()
+    """Segment keys never measured, but between two that were; the interval is wider by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +93,17 @@ class Predictions:
     """Segments, counted in every phase, without an entry."""
     doubtful: Counts
     """Segments, counted in every phase, whose entry comes from flagged measurements only."""
+    interpolated: Counts
+    """Segments, counted in every phase, that lie between two measured ones."""
 
 
 class Predictor:
     """Predicts the networks of one space by one LUT.
 
-    A network's latency is the sum of its entries times the term of its group (`NetworkTerm`). The
+    A network's latency is the sum of its entries plus the term of its group (`NetworkTerm`). The
     entries' errors h_i are taken as independent and added in quadrature to the relative error e
     that the segments of a network share (`CommonError`): the half width of the interval is
-    sqrt(sum h_i^2 + (e * latency)^2), h_i times the same term.
+    sqrt(sum h_i^2 + (e * latency)^2).
     """
 
     def __init__(self, space: Space, lut: Lut, precision: str = "fp32") -> None:
@@ -106,8 +111,9 @@ class Predictor:
         self.lut = lut
         self.precision = precision
         self._index = block_index(space, precision)
-        self._table = prediction_table(self._index, lut)
-        self._costs = CostTable(SegmentExporter())
+        self._between = interpolate(self._index, lut.entries, lut.costs)
+        self._table = prediction_table(self._index, lut, self._between)
+        self._costs = CostTable(SegmentExporter(precision))
 
     def predict(self, architecture: Architecture) -> Prediction:
         """What one network costs.
@@ -121,7 +127,7 @@ class Predictor:
         if np.isnan(sums.static_bytes).any() or np.isnan(sums.params).any():
             sums = _with_costs(sums, costs)
         many = self._predictions(sums)
-        keys = self._keys(codes) if sums.missing[0] or sums.doubtful[0] else ()
+        keys = self._keys(codes)
         entries = self.lut.entries
         return Prediction(
             phases=tuple(_first(phase) for phase in many.phases),
@@ -132,8 +138,9 @@ class Predictor:
             macs=int(many.macs[0]),
             weight_bytes=int(many.weight_bytes[0]),
             unknown_ops=costs[0].unknown_ops,
-            missing=tuple(k for k in keys if k not in entries),
+            missing=tuple(k for k in keys if k not in entries and k not in self._between),
             doubtful=tuple(k for k in keys if k in entries and entries[k].quality != GOOD),
+            interpolated=tuple(k for k in keys if k in self._between),
         )
 
     def predict_codes(self, codes: Codes) -> Predictions:
@@ -149,10 +156,11 @@ class Predictor:
 
     def _predictions(self, sums: NetworkSums) -> Predictions:
         fits = [self.lut.group(self.space.name, phase.key) for phase in self.space.phases]
-        factor = np.stack([f.term.factor(t) for f, t in zip(fits, sums.latency_ns, strict=True)])
+        added = zip(fits, sums.nodes, sums.touched_bytes, strict=True)
+        added_ns = np.stack([fit.term.added_ns(nodes, touched) for fit, nodes, touched in added])
         common = np.array([[fit.common_error.half_width] for fit in fits])
-        latency_ns = factor * sums.latency_ns
-        half_ns = np.sqrt(factor**2 * sums.variance_ns2 + (common * latency_ns) ** 2)
+        latency_ns = sums.latency_ns + added_ns
+        half_ns = np.sqrt(sums.variance_ns2 + (common * latency_ns) ** 2)
         low_ns = np.maximum(latency_ns - half_ns, 0.0)
         high_ns = latency_ns + half_ns
         static_bytes = sums.static_bytes.max(axis=0)
@@ -174,6 +182,7 @@ class Predictor:
             weight_bytes=sums.weight_bytes,
             missing=sums.missing,
             doubtful=sums.doubtful,
+            interpolated=sums.interpolated,
         )
 
     def _static(self, segments: Sequence[Segment]) -> list[NetworkCost]:

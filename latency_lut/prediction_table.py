@@ -4,20 +4,26 @@ Letters: n architectures, P places, B blocks plus one (row 0: nothing stands the
 Q summed quantities.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from latency_lut.block_index import BlockIndex
+from latency_lut.entry import Entry
+from latency_lut.interpolation import Interpolated
 from latency_lut.lut import Lut
 from latency_lut.records import GOOD
+from latency_lut.roofline import touched_bytes
 from search_spaces import Codes, SegmentCost
 
 Floats = npt.NDArray[np.float64]
 
 _CHUNK = 2048  # architectures; measured: a chunk's arrays stay in the second-level cache
-_DOUBTFUL = 2.0**20  # one sum counts both: doubtful segments in steps of this, missing ones of 1
+_BY_PHASE = 5  # rows of `summed` for each phase
+# One sum counts all: missing segments in steps of 1, doubtful and interpolated ones in these.
+_DOUBTFUL, _INTERPOLATED = 2.0**16, 2.0**32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +34,10 @@ class NetworkSums:
     """(F, n)"""
     variance_ns2: Floats
     """(F, n): sum of squared half widths."""
+    nodes: Floats
+    """(F, n)"""
+    touched_bytes: Floats
+    """(F, n)"""
     static_bytes: Floats
     """(F, n)"""
     params: Floats
@@ -35,6 +45,7 @@ class NetworkSums:
     weight_bytes: Floats
     missing: npt.NDArray[np.int64]
     doubtful: npt.NDArray[np.int64]
+    interpolated: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,8 @@ class PredictionTable:
 
     index: BlockIndex
     summed: Floats
-    """(Q, B): for each phase latency, squared half width and bytes that add up; then parameters,
-    MACs and weight bytes of the first phase, and the flags."""
+    """(Q, B): for each phase latency, squared half width, nodes, touched bytes and bytes that stay
+    in memory; then parameters, MACs and weight bytes of the first phase, and the flags."""
     peaks: Floats
     """(F, B): bytes of which a network needs those of its largest segment only."""
 
@@ -60,46 +71,56 @@ class PredictionTable:
                 values.take(ids).sum(axis=0, out=out[here])
             for values, out in zip(self.peaks, peaks, strict=True):
                 values.take(ids).max(axis=0, out=out[here])
-        by_phase = summed[: 3 * phases].reshape(phases, 3, n)
-        params, macs, weight_bytes, flags = summed[3 * phases :]
+        by_phase = summed[: _BY_PHASE * phases].reshape(phases, _BY_PHASE, n)
+        params, macs, weight_bytes, flags = summed[_BY_PHASE * phases :]
         counts = flags.astype(np.int64)
         return NetworkSums(
             latency_ns=by_phase[:, 0],
             variance_ns2=by_phase[:, 1],
-            static_bytes=by_phase[:, 2] + peaks,
+            nodes=by_phase[:, 2],
+            touched_bytes=by_phase[:, 3],
+            static_bytes=by_phase[:, 4] + peaks,
             params=params,
             macs=macs,
             weight_bytes=weight_bytes,
             missing=counts % int(_DOUBTFUL),
-            doubtful=counts // int(_DOUBTFUL),
+            doubtful=counts % int(_INTERPOLATED) // int(_DOUBTFUL),
+            interpolated=counts // int(_INTERPOLATED),
         )
 
 
-def prediction_table(index: BlockIndex, lut: Lut) -> PredictionTable:
-    """The columns of a LUT; blocks without an entry or a cost get NaN."""
+def prediction_table(
+    index: BlockIndex, lut: Lut, between: Mapping[str, Interpolated]
+) -> PredictionTable:
+    """The columns of a LUT and of what lies between its entries; NaN for other blocks."""
     phases = len(index.space.phases)
-    summed = np.zeros((3 * phases + 4, len(index.blocks) + 1))
+    summed = np.zeros((_BY_PHASE * phases + 4, len(index.blocks) + 1))
     peaks = np.zeros((phases, len(index.blocks) + 1))
     for number, keys in enumerate(index.keys, start=1):
         for f, key in enumerate(keys):
-            cost = lut.costs.get(key)
-            summed[3 * f : 3 * f + 2, number] = _latency(lut, key)
-            summed[3 * f + 2, number] = np.nan if cost is None else _added_bytes(cost)
+            cost, rows = lut.costs.get(key), slice(_BY_PHASE * f, _BY_PHASE * (f + 1))
+            if key in between:
+                summed[rows, number] = *_timed(between[key].entry), between[key].touched_bytes, 0
+            else:
+                touched = np.nan if cost is None else touched_bytes(cost)
+                summed[rows, number] = *_timed(lut.entries.get(key)), touched, 0
+            summed[rows.stop - 1, number] = np.nan if cost is None else _lasting_bytes(cost)
             peaks[f, number] = np.nan if cost is None else cost.peak_bytes
-            summed[-1, number] += _flags(lut, key)
+            summed[-1, number] += _flags(lut, key, between)
             if f == 0:
                 summed[-4:-1, number] = _sizes(cost)
     return PredictionTable(index, summed, peaks)
 
 
-def _latency(lut: Lut, key: str) -> tuple[float, float]:
-    entry = lut.entries.get(key)
+def _timed(entry: Entry | None) -> tuple[float, float, float]:
     if entry is None:
-        return np.nan, np.nan
-    return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2
+        return np.nan, np.nan, np.nan
+    return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2, entry.nodes
 
 
-def _flags(lut: Lut, key: str) -> float:
+def _flags(lut: Lut, key: str, between: Mapping[str, Interpolated]) -> float:
+    if key in between:
+        return _INTERPOLATED
     entry = lut.entries.get(key)
     if entry is None:
         return 1.0
@@ -112,6 +133,6 @@ def _sizes(cost: SegmentCost | None) -> tuple[float, float, float]:
     return cost.params, cost.macs, cost.weight_bytes
 
 
-def _added_bytes(cost: SegmentCost) -> int:
+def _lasting_bytes(cost: SegmentCost) -> int:
     """What stays allocated beside the running segment: a run reads old state and writes new."""
     return cost.weight_bytes + 2 * cost.state_bytes + cost.lasting_bytes

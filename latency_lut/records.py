@@ -79,6 +79,8 @@ class NetworkRecord:
     peak_bytes: int | None
     static_bytes: int
     created_utc: str
+    observed_json: str | None = None
+    """What else the device reported (temperature, energy, load time): kept, not fitted."""
 
     def __post_init__(self) -> None:
         where = f"network {self.architecture_id}"

@@ -1,18 +1,19 @@
 """Rows that come out of the database; each function works inside the caller's transaction."""
 
 import json
+from collections.abc import Iterable
 from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from latency_lut import schema
 from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.documents import PlacedShare, StoredNetwork, as_purpose, nodes_from_json
 from latency_lut.records import FAILED, NetworkRecord, PhaseTiming
-from latency_lut.timed_network import TimedNetwork, group_of
+from latency_lut.roofline import Ceilings
+from latency_lut.timed_table import TimedTable, group_of, timed_table
 from search_spaces import SegmentCost
 
 _networks, _phases = schema.networks.c, schema.phases.c
@@ -33,6 +34,17 @@ def select_profiles(connection: Connection, device_name: str | None) -> tuple[De
     return tuple(DeviceProfile(number, name, json.loads(facts)) for number, name, facts in found)
 
 
+def select_ceilings(connection: Connection, profile_id: str) -> Ceilings | None:
+    """Of a profile; None where they were never measured."""
+    table = schema.ceilings
+    query = select(table).where(table.c.profile_id == profile_id)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    rates = {"flops_per_s": row.flops_per_s, "bytes_per_s": row.bytes_per_s}
+    return Ceilings(**rates, quality=row.quality)
+
+
 def select_networks(
     connection: Connection,
     profile_id: str,
@@ -51,6 +63,19 @@ def select_networks(
     return tuple(_network(row, phases.get(row.id, [])) for row in rows)
 
 
+def select_architectures(
+    connection: Connection, profile_id: str, space: str, precision: str, purpose: str
+) -> list[str]:
+    """Canonical JSON of the networks measured for a purpose, each once."""
+    query = select(_networks.architecture_json).where(
+        _networks.profile_id == profile_id,
+        _networks.space == space,
+        _networks.precision == precision,
+        _networks.purpose == purpose,
+    )
+    return sorted(connection.execute(query.distinct()).scalars())
+
+
 def select_canaries(connection: Connection, profile_id: str) -> list[int]:
     """Times of the canary beside every network of a profile, oldest first."""
     query = (
@@ -61,20 +86,22 @@ def select_canaries(connection: Connection, profile_id: str) -> list[int]:
     return [int(ns) for ns in connection.execute(query).scalars()]
 
 
-def select_timed(
+def select_tables(
     connection: Connection, profile_id: str, precision: str, canary: CanaryState
-) -> list[TimedNetwork]:
-    """Every phase that was measured with its nodes, times brought to the usual canary."""
+) -> dict[str, TimedTable]:
+    """Every phase that was measured with its nodes, by group, times brought to the usual canary."""
     query = (
         select(
             _phases.id,
-            _networks.architecture_id,
-            _networks.canary_ns,
             _networks.space,
             _phases.phase,
+            _networks.architecture_id,
             _phases.quality,
+            _phases.latency_ns,
+            _networks.canary_ns,
             _segments.key,
-            _shares.latency_ns,
+            _shares.node_ns,
+            _shares.nodes,
         )
         .select_from(schema.shares.join(schema.phases).join(schema.networks).join(schema.segments))
         .where(
@@ -83,21 +110,54 @@ def select_timed(
             _phases.quality != FAILED,
             _shares.latency_ns.is_not(None),
         )
-        .order_by(_phases.id, _shares.position)
+        .order_by(_networks.space, _phases.phase, _phases.id, _shares.position)
     )
-    found = groupby(connection.execute(query), key=itemgetter(0))
-    return [_timed(list(group), canary) for _, group in found]
+    by_group = groupby(connection.execute(query), key=lambda row: group_of(row[1], row[2]))
+    return {name: _table(group, canary) for name, group in by_group}
 
 
-def _timed(shares: list[Any], canary: CanaryState) -> TimedNetwork:
-    first = shares[0]
-    scale = canary.scale(first.canary_ns)
-    return TimedNetwork(
-        first.architecture_id,
-        first.quality,
-        group_of(first.space, first.phase),
-        tuple((share.key, share.latency_ns * scale) for share in shares),
+def _table(rows: Iterable[Any], canary: CanaryState) -> TimedTable:
+    networks: list[tuple[str, str, float]] = []
+    segments: list[tuple[int, str, float, int]] = []
+    last = None
+    for phase_id, _, _, architecture, quality, latency_ns, canary_ns, key, node_ns, nodes in rows:
+        scale = canary.scale(canary_ns)
+        if phase_id != last:
+            networks.append((architecture, quality, latency_ns * scale))
+            last = phase_id
+        segments.append((len(networks) - 1, key, node_ns * scale, nodes))
+    return timed_table(networks, segments)
+
+
+def select_revision(connection: Connection, profile_id: str) -> str:
+    """Text that changes with every network that is measured under a profile.
+
+    Also under another precision: its canaries count for the usual state too.
+    """
+    query = select(func.count(_networks.id), func.max(_networks.id))
+    count, last = connection.execute(query.where(_networks.profile_id == profile_id)).one()
+    return f"{count}-{last}"
+
+
+def select_lineage(connection: Connection, profile_id: str, precision: str) -> list[str]:
+    """The profile, the one that its LUT started from, the one that this started from, and so on."""
+    table = schema.transfers.c
+    query = select(table.source_id).where(table.precision == precision)
+    lineage = [profile_id]
+    while source := connection.execute(query.where(table.profile_id == lineage[-1])).scalar():
+        lineage.append(str(source))
+    return lineage
+
+
+def select_fit(
+    connection: Connection, profile_id: str, precision: str, revision: str
+) -> str | None:
+    """The document of a LUT that was fitted at this revision; None if there is none."""
+    table = schema.fits.c
+    query = select(table.document).where(
+        table.profile_id == profile_id, table.precision == precision, table.revision == revision
     )
+    return connection.execute(query).scalar()
 
 
 def select_memory(
@@ -182,6 +242,7 @@ def _network(row: Any, phases: list[_Phase]) -> StoredNetwork:
         peak_bytes=row.peak_bytes,
         static_bytes=row.static_bytes,
         created_utc=row.created_utc,
+        observed_json=row.observed_json,
     )
     return StoredNetwork(record, tuple(shares for _, shares in phases))
 

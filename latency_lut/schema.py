@@ -1,11 +1,15 @@
 """The tables of a LUT; all start with `lut_`, as an Optuna study may live in the same database.
 
     lut_profiles ──< lut_devices                   a profile, and the devices that had it
+         ├─── lut_ceilings                         its best rates, once they were measured
+         ├──< lut_fits                             its LUT as fitted last, by precision
+         ├──< lut_transfers                        the profile whose LUT it started from
          └──< lut_networks ──< lut_phases          a measured network, and each phase of it
                                    └──< lut_shares >── lut_segments
                                                    what each place took; a segment key and its cost
 
-Times are integer nanoseconds, sizes integer bytes. Raw samples and node times are JSON text.
+Times are integer nanoseconds, sizes integer bytes. Raw samples, node times and fits are
+JSON text.
 Migrations make the tables; this module is what the code reads and writes them by.
 """
 
@@ -38,6 +42,32 @@ devices = Table(
     Column("last_seen", Integer, nullable=False),  # counts up; the largest is the newest
 )
 
+ceilings = Table(
+    "lut_ceilings",
+    metadata,
+    Column("profile_id", Text, ForeignKey("lut_profiles.id"), primary_key=True),
+    Column("flops_per_s", BigInteger, nullable=False),
+    Column("bytes_per_s", BigInteger, nullable=False),
+    Column("quality", Text, nullable=False),
+)
+
+fits = Table(
+    "lut_fits",
+    metadata,
+    Column("profile_id", Text, ForeignKey("lut_profiles.id"), primary_key=True),
+    Column("precision", Text, primary_key=True),
+    Column("revision", Text, nullable=False),  # of what it was fitted from; another is out of date
+    Column("document", Text, nullable=False),
+)
+
+transfers = Table(
+    "lut_transfers",
+    metadata,
+    Column("profile_id", Text, ForeignKey("lut_profiles.id"), primary_key=True),
+    Column("precision", Text, primary_key=True),
+    Column("source_id", Text, ForeignKey("lut_profiles.id"), nullable=False),
+)
+
 networks = Table(
     "lut_networks",
     metadata,
@@ -53,6 +83,7 @@ networks = Table(
     Column("peak_bytes", BigInteger),
     Column("static_bytes", BigInteger, nullable=False),
     Column("created_utc", Text, nullable=False),
+    Column("observed_json", Text),
     UniqueConstraint("digest", name="lut_networks_digest"),
     Index("lut_networks_by_profile", "profile_id", "precision"),
 )

@@ -1,21 +1,20 @@
 """How well a LUT predicts the networks that it was made from, each left out in turn."""
 
 import math
-import statistics
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from latency_lut.entry import Context, Entry, usable
-from latency_lut.leveling import NetworkTerm
+from latency_lut.entry import Entry
 from latency_lut.records import GOOD
-from latency_lut.timed_network import TimedNetwork
+from latency_lut.timed_table import Floats, TimedTable
 
 # All of these are our choice.
 _FEWEST_NETWORKS = 5
 _ERROR_UNCHECKED = 0.10  # relative, until so many networks could be checked
 _LEAST_PART = 0.5  # of a network's time must be known from other networks
+_COVERAGE = 0.95  # of networks never seen, by the interval
 _SIGMAS = 1.96  # half width of a 95 % interval in standard deviations
 
 
@@ -29,68 +28,93 @@ class CommonError:
 
 
 def check_itself(
-    networks: Sequence[TimedNetwork],
-    contexts: Mapping[str, Sequence[Context]],
-    entries: Mapping[str, Entry],
-    term: NetworkTerm,
+    table: TimedTable,
+    contexts: pd.DataFrame,
+    entries: dict[str, Entry],
+    added_ns: Floats,
     canary_spread: float,
+) -> CommonError:
+    """The error of the networks themselves, each predicted from the others (`common_error`).
+
+    Each network is predicted from the other architectures only (the median over their contexts,
+    plus what the network's term adds), as far as they know its segments, and compared with what it
+    took. Networks that were flagged count only where fewer than five good ones can be checked.
+    """
+    rows = _left_out(table, contexts, entries)
+    known = rows["others_ns"].notna()
+    known_ns = table.by_network((rows["own_ns"] * known).to_numpy())
+    total_ns = table.by_network(rows["own_ns"].to_numpy())
+    others_ns = table.by_network(rows["others_ns"].fillna(0.0).to_numpy())
+    part = np.divide(known_ns, total_ns, out=np.zeros_like(total_ns), where=total_ns > 0)
+    checkable = (part >= _LEAST_PART) & (others_ns > 0)
+    good = checkable & (np.array(table.qualities) == GOOD)
+    kept = good if good.sum() >= _FEWEST_NETWORKS else checkable
+    half_ns = np.sqrt(table.by_network(rows["half_ns"].to_numpy() ** 2))
+    predicted_ns = others_ns[kept] / part[kept] + added_ns[kept]
+    return common_error(table.latency_ns[kept], predicted_ns, half_ns[kept], canary_spread)
+
+
+def common_error(
+    measured_ns: Floats, predicted_ns: Floats, half_ns: Floats, canary_spread: float
 ) -> CommonError:
     """The error of predicted networks beyond what their entries' own intervals explain.
 
-    Each network is predicted from the other architectures only (the median over their contexts,
-    levels taken out, times the network's term), as far as they know its segments, and compared
-    with what it took there. Of the relative
-    errors, the 95 % point of the absolute values is q; the errors of entries alone would make it
-    h = sqrt(sum (half width)^2) / sum latency. The common error is sqrt(q^2 - h^2), h being the
-    root mean square over networks, and at least 1.96 times the canary's spread. Networks that
-    were flagged count only where fewer than five good ones can be checked.
+    Of the absolute relative errors of m networks, q is the smallest that no more than one in twenty
+    of m + 1 exceeds (split conformal prediction: V. Vovk, A. Gammerman, G. Shafer, Algorithmic
+    Learning in a Random World, 2005); the errors of entries alone would make it
+    h = sqrt(sum (half width)^2) / latency. The common error is sqrt(q^2 - h^2), h being the root
+    mean square over networks, and at least 1.96 times the canary's spread.
+
+    Args:
+        measured_ns: (m,) assumed to be off by a tenth where m is below five.
+        predicted_ns: (m,) without knowledge of the measurement.
+        half_ns: (m,) half width of the prediction's interval by the entries alone.
+        canary_spread: relative standard deviation.
     """
-    usable_contexts = {key: usable(seen) for key, seen in contexts.items()}
-    checked = [
-        _Checked(timed.quality, abs(error), _explained_share(timed, entries))
-        for timed in networks
-        if (error := _left_out_error(timed, usable_contexts, term)) is not None
-    ]
-    good = [network for network in checked if network.quality == GOOD]
-    kept = good if len(good) >= _FEWEST_NETWORKS else checked
     floor = _SIGMAS * canary_spread
-    if len(kept) < _FEWEST_NETWORKS:
+    if len(measured_ns) < _FEWEST_NETWORKS:
         return CommonError(max(_ERROR_UNCHECKED, floor), 0)
-    beyond = float(np.quantile([c.error for c in kept], 0.95)) ** 2
-    beyond -= statistics.fmean(c.explained**2 for c in kept)
-    return CommonError(max(math.sqrt(max(beyond, 0.0)), floor), len(kept))
+    errors = np.abs(measured_ns / predicted_ns - 1)
+    rank = min(math.ceil(_COVERAGE * (len(errors) + 1)), len(errors))
+    beyond = float(np.sort(errors)[rank - 1]) ** 2 - float(((half_ns / predicted_ns) ** 2).mean())
+    return CommonError(max(math.sqrt(max(beyond, 0.0)), floor), len(errors))
 
 
-@dataclass(frozen=True)
-class _Checked:
-    """A network's relative error, and the one that its entries alone explain."""
-
-    quality: str
-    error: float
-    explained: float
-
-
-def _left_out_error(
-    timed: TimedNetwork, good: Mapping[str, Sequence[Context]], term: NetworkTerm
-) -> float | None:
-    """Measured over predicted, less 1; None where others know less than half of the network."""
-    predicted_ns = known_ns = total_ns = 0.0
-    for key, latency_ns in timed.segments:
-        total_ns += latency_ns
-        others = [
-            c.latency_ns for c in good.get(key, ()) if c.architecture_id != timed.architecture_id
-        ]
-        if others:
-            predicted_ns += statistics.median(others)
-            known_ns += latency_ns
-    if predicted_ns == 0 or known_ns < _LEAST_PART * total_ns:
-        return None
-    whole_ns = np.array([predicted_ns * total_ns / known_ns])
-    return known_ns / (predicted_ns * float(term.factor(whole_ns)[0])) - 1
+def _left_out(table: TimedTable, contexts: pd.DataFrame, entries: dict[str, Entry]) -> pd.DataFrame:
+    """(R,) of each segment: its entry, the entry's half width, and what other networks say."""
+    others = contexts[["key", "architecture_id"]].assign(others_ns=_median_of_others(contexts))
+    found = [entries[key] for key in table.keys]
+    keys = np.array(table.keys, dtype=object)[table.key]
+    rows = pd.DataFrame(
+        {
+            "key": keys,
+            "architecture_id": np.array(table.architecture_ids, dtype=object)[table.network],
+            "own_ns": np.array([e.latency_ns for e in found], dtype=float)[table.key],
+            "half_ns": np.array([e.high_ns - e.latency_ns for e in found], dtype=float)[table.key],
+        }
+    )
+    merged = rows.merge(others, on=["key", "architecture_id"], how="left")
+    # A network whose own sighting was set aside is predicted by the entry as it is.
+    in_contexts = merged["key"] + merged["architecture_id"]
+    own = set(contexts["key"] + contexts["architecture_id"])
+    absent = ~in_contexts.isin(own)
+    merged.loc[absent, "others_ns"] = merged.loc[absent, "own_ns"]
+    return merged
 
 
-def _explained_share(timed: TimedNetwork, entries: Mapping[str, Entry]) -> float:
-    found = [entries[key] for key, _ in timed.segments if key in entries]
-    total_ns = sum(e.latency_ns for e in found)
-    squares = sum((e.high_ns - e.latency_ns) ** 2 for e in found)
-    return math.sqrt(squares) / total_ns if total_ns else 0.0
+def _median_of_others(contexts: pd.DataFrame) -> Floats:
+    """For each context the median of the other contexts of its key; NaN for the only one."""
+    order = np.lexsort((contexts["latency_ns"], contexts["key"].astype("category").cat.codes))
+    ordered = contexts["latency_ns"].to_numpy()[order]
+    codes = contexts["key"].astype("category").cat.codes.to_numpy()[order]
+    start = np.searchsorted(codes, codes, side="left")
+    size = np.searchsorted(codes, codes, side="right") - start
+    rank = np.arange(len(codes)) - start
+    left = size - 1  # contexts without this one
+    lower, upper = np.maximum(left - 1, 0) // 2, left // 2
+    last = len(ordered) - 1
+    low = ordered[np.minimum(start + lower + (lower >= rank), last)]
+    high = ordered[np.minimum(start + upper + (upper >= rank), last)]
+    found = np.empty(len(contexts))
+    found[order] = np.where(left > 0, (low + high) / 2, np.nan)
+    return found

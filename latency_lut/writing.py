@@ -17,7 +17,8 @@ from latency_lut.documents import (
     nodes_json,
 )
 from latency_lut.errors import StoreError
-from latency_lut.records import PhaseTiming
+from latency_lut.records import GOOD, PhaseTiming
+from latency_lut.roofline import Ceilings
 from search_spaces import SegmentCost
 
 Row = Mapping[str, object]
@@ -34,6 +35,46 @@ def insert_profile(connection: Connection, profile: DeviceProfile) -> None:
     row = {"device_name": profile.device_name, "profile_id": profile.id, "last_seen": newest + 1}
     _insert_new(connection, schema.devices, [row])
     connection.execute(schema.devices.update().where(mine).values(last_seen=newest + 1))
+
+
+def raise_ceilings(connection: Connection, profile_id: str, ceilings: Ceilings) -> None:
+    """The ceilings of a profile; of two measurements the higher one stays, rate by rate.
+
+    They are good once one of the measurements was.
+
+    Raises:
+        StoreError: the profile is not there.
+    """
+    _check_profiles(connection, {profile_id})
+    table = schema.ceilings
+    _insert_new(connection, table, [{"profile_id": profile_id, **asdict(ceilings)}])
+    mine = table.update().where(table.c.profile_id == profile_id)
+    for rate in (table.c.flops_per_s, table.c.bytes_per_s):
+        found = getattr(ceilings, rate.name)
+        connection.execute(mine.where(rate < found).values({rate.name: found}))
+    if ceilings.quality == GOOD:
+        connection.execute(mine.values(quality=GOOD))
+
+
+def replace_fit(
+    connection: Connection, profile_id: str, precision: str, revision: str, document: str
+) -> None:
+    """The fit of a profile and precision, in place of an older one."""
+    table = schema.fits
+    key = {"profile_id": profile_id, "precision": precision}
+    values = {"revision": revision, "document": document}
+    _insert_new(connection, table, [{**key, **values}])
+    same = (table.c.profile_id == profile_id) & (table.c.precision == precision)
+    connection.execute(table.update().where(same).values(**values))
+
+
+def replace_source(connection: Connection, profile_id: str, precision: str, source_id: str) -> None:
+    """The profile whose LUT another one starts from, in place of one named before."""
+    table = schema.transfers
+    key = {"profile_id": profile_id, "precision": precision}
+    _insert_new(connection, table, [{**key, "source_id": source_id}])
+    same = (table.c.profile_id == profile_id) & (table.c.precision == precision)
+    connection.execute(table.update().where(same).values(source_id=source_id))
 
 
 def insert_networks(

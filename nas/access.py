@@ -1,33 +1,61 @@
 """From the names on a command line to devices, LUTs and predictors."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from device_agents import Device, Inventory
 from latency_lut import DeviceProfile, Lut, Predictor, Store, open_store
 from nas.errors import BadInput
-from nas.measurement import PRECISION, Rig, open_rig
-from search_spaces import Space
+from nas.measurement import Rig, open_rig
+from search_spaces import FP32, Space
 
 _NOT_COMPARED = ("profile_id", "python")
 
 
 def rigs(
-    names: str, inventory: Path, storage: str, space: Space, precision: str = PRECISION
+    names: str, inventory: Path, storage: str, space: Space, precision: str = FP32
 ) -> Iterator[Rig]:
     """Each of the devices named, separated by commas, ready to measure; one after another.
 
     Raises:
+        BadInput: the space does not come in this precision.
         UnknownDevice: the nearest name is told.
         DeviceUnusable: a device cannot be reached or made ready.
         StoreError: the storage cannot be used.
     """
-    check_precision(precision)
+    check_precision(space, precision)
     devices = [Inventory.load(inventory).get(name) for name in names.split(",")]
     for device in devices:
-        with open_store(storage) as store, open_rig(device, space, store) as rig:
+        with open_store(storage) as store, open_rig(device, space, store, precision) as rig:
             yield rig
+
+
+def rigs_in_each(
+    names: str, inventory: Path, storage: str, space: Space, precisions: str
+) -> Iterator[Rig]:
+    """As `rigs`, once for each of the precisions named, separated by commas.
+
+    Raises:
+        BadInput: the space does not come in one of them.
+    """
+    for precision in parse_precisions(space, precisions):
+        yield from rigs(names, inventory, storage, space, precision)
+
+
+@contextlib.contextmanager
+def open_lut_reader(
+    device: str, inventory: Path, storage: str, precision: str
+) -> Iterator[Callable[[], Lut]]:
+    """A function that reads the newest LUT of the device from the open storage.
+
+    Raises:
+        BadInput: nothing was ever measured on this device.
+    """
+    known = Inventory.load(inventory).get(device)
+    with open_store(storage) as store:
+        profile = newest_profile(store, known)
+        yield lambda: store.lut(profile.id, precision)
 
 
 @contextlib.contextmanager
@@ -37,21 +65,21 @@ def open_lut(device: str, inventory: Path, storage: str, precision: str) -> Iter
     Raises:
         BadInput: nothing was ever measured on this device.
     """
-    check_precision(precision)
-    known = Inventory.load(inventory).get(device)
-    with open_store(storage) as store:
-        yield store.lut(newest_profile(store, known).id, precision)
+    with open_lut_reader(device, inventory, storage, precision) as load:
+        yield load()
 
 
 @contextlib.contextmanager
 def open_predictor(
-    device: str, inventory: Path, storage: str, space: Space, precision: str = PRECISION
+    device: str, inventory: Path, storage: str, space: Space, precision: str = FP32
 ) -> Iterator[Predictor]:
     """Predicts for the device by its newest LUT, without connecting to it.
 
     Raises:
-        BadInput: nothing was ever measured on this device.
+        BadInput: nothing was ever measured on this device, or the space does not come in this
+            precision.
     """
+    check_precision(space, precision)
     with open_lut(device, inventory, storage, precision) as lut:
         yield Predictor(space, lut, precision)
 
@@ -87,7 +115,16 @@ def require_profile(store: Store, pinned: str, found: DeviceProfile, study: str)
     )
 
 
-def check_precision(precision: str) -> None:
-    """Raises BadInput for a number format that cannot be measured yet."""
-    if precision != PRECISION:
-        raise BadInput(f"precision {precision!r} is not supported; there is: {PRECISION}")
+def check_precision(space: Space, precision: str) -> None:
+    """Raises BadInput, naming those that there are, for a number format that the space lacks."""
+    if precision not in space.precisions:
+        there_are = ", ".join(space.precisions)
+        raise BadInput(f"space {space.name!r} has no precision {precision!r}; it has: {there_are}")
+
+
+def parse_precisions(space: Space, text: str) -> tuple[str, ...]:
+    """The precisions named, separated by commas; raises BadInput for one that the space lacks."""
+    precisions = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for precision in precisions:
+        check_precision(space, precision)
+    return precisions

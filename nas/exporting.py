@@ -10,7 +10,9 @@ import onnxruntime
 import torch
 from torch import nn
 
+from nas.quantized_export import Agreement, Quantization, require_agreement
 from search_spaces import (
+    FP32,
     Architecture,
     ExportError,
     Phase,
@@ -19,6 +21,7 @@ from search_spaces import (
     TensorSpec,
     export_network,
     graph_inputs,
+    quantize_network,
     run_segment,
     seeded_module,
 )
@@ -29,11 +32,14 @@ _TOLERANCE = 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """An ONNX file and how far it is from PyTorch, relative to the largest output."""
+    """An ONNX file and how far it is from PyTorch."""
 
     path: Path
     size_bytes: int
     largest_difference: float
+    """Of the fp32 graph in any phase, relative to the largest output."""
+    agreement: Agreement | None = None
+    """Of the graph in a lower precision, if that is what was written."""
 
 
 def export_architecture(
@@ -42,8 +48,12 @@ def export_architecture(
     path: Path,
     modules: Mapping[str, nn.Module] | None = None,
     notes: Mapping[str, str] | None = None,
+    quantization: Quantization | None = None,
 ) -> Exported:
     """Writes the ONNX of a network, whole or not at all, and checks it in every phase.
+
+    In a lower precision two things are checked: the fp32 graph against PyTorch, strictly, and the
+    quantized graph against PyTorch on examples, by its answers and the size of its error.
 
     Args:
         space: that the architecture belongs to.
@@ -51,6 +61,7 @@ def export_architecture(
         path: of the file.
         modules: trained modules by place; random weights where not given.
         notes: what else the file's metadata is to say, such as how inputs are scaled.
+        quantization: to a lower precision; fp32 if not given.
 
     Raises:
         ExportError: ONNX Runtime and PyTorch disagree, or the file cannot be written.
@@ -58,15 +69,31 @@ def export_architecture(
     segments = space.segments(architecture)
     modules = modules or {s.place: seeded_module(s.block) for s in segments}
     model = export_network(segments, modules=modules)
+    plan = quantization or Quantization()
     facts = {"architecture": architecture.to_json(), "space": space.name, "task": str(space.task)}
-    onnx.helper.set_model_props(model, facts | dict(notes or {}))
-    content = model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    facts |= {"precision": plan.precision, **(notes or {})}
+    onnx.helper.set_model_props(model, facts)
+    session = _session(model)
     difference = max(_difference(session, segments, modules, phase) for phase in space.phases)
     if not difference < _TOLERANCE:
         raise ExportError(f"{architecture.id}: ONNX and PyTorch differ by {difference:.2g}")
+    agreement = None
+    if plan.precision != FP32:
+        model = quantize_network(segments, model, plan.precision, plan.calibration)
+        agreement = require_agreement(_session(model), segments, modules, plan)
+    content = model.SerializeToString()
     _write_whole(path, content)
-    return Exported(path=path, size_bytes=len(content), largest_difference=difference)
+    return Exported(
+        path=path,
+        size_bytes=len(content),
+        largest_difference=difference,
+        agreement=agreement,
+    )
+
+
+def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    content = model.SerializeToString()
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 
 
 def _difference(

@@ -3,14 +3,24 @@
 import logging
 
 from device_agents import Device
-from latency_lut import DeviceProfile, Lut, Predictor, Store, coverage, open_store
+from latency_lut import (
+    TRANSFERRED,
+    DeviceProfile,
+    Lut,
+    Predictor,
+    Store,
+    coverage,
+    open_store,
+)
 from nas.access import check_precision, require_profile
 from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training import default_plan, train
+from nas.ceilings import note_ceilings
 from nas.front import Front, read_front
-from nas.measurement import PRECISION, open_rig
+from nas.ledger import space_keys
+from nas.measurement import open_rig
 from nas.profiling import campaign_words, profile
 from nas.samplers import make_sampler
 from nas.search import Search, SearchProgress
@@ -35,10 +45,10 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     Raises:
         NasError, SpaceError, LutError, DeviceError: see each step.
     """
-    check_precision(request.precision)
     sampler = make_sampler(request.sampler, request.seed)
     device = around.device(request.device)
     workspace = open_workspace(request.space, request.data, only=request.only)
+    check_precision(workspace.space, request.precision)
     storage = open_storage(around.storage)
     settings = _settings(request, workspace)
     check_settings(storage, request.study, settings)  # before the work, which may take hours
@@ -90,11 +100,15 @@ def fill_lut(
     """
     with open_store(around.storage) as store:
         known = _known_profile(store, device, pinned)
-        if known and _complete(workspace, store.lut(known.id, PRECISION)):
+        if known and _complete(workspace, store.lut(known.id, request.precision)):
             return known
-        with open_rig(device, workspace.space, store) as rig, around.bar("profile") as report:
+        with (
+            open_rig(device, workspace.space, store, request.precision) as rig,
+            around.bar("profile") as report,
+        ):
             if known and pinned:
                 require_profile(store, pinned, rig.profile, request.study)
+            note_ceilings(rig)
             profile(
                 rig,
                 minutes=request.profile_minutes,
@@ -114,7 +128,8 @@ def _tell_gaps(
     settings: StudySettings, workspace: Workspace, found: DeviceProfile, around: Surroundings
 ) -> None:
     with open_store(around.storage) as store:
-        covered = coverage(workspace.space, store.lut(found.id, PRECISION), PRECISION)
+        lut = store.lut(found.id, settings.precision)
+        covered = coverage(workspace.space, lut, lut.precision)
     if covered.missing:
         logger.warning(
             "the LUT of %s knows %d of %d segment keys; networks with others are passed over. "
@@ -122,6 +137,17 @@ def _tell_gaps(
             found.device_name,
             covered.known,
             covered.total,
+            settings.profile_command,
+        )
+    keys = space_keys(workspace.space, lut.precision)
+    taken = sum(e.quality == TRANSFERRED for key, e in lut.entries.items() if key in keys)
+    if taken:
+        logger.warning(
+            "%d of %d segment keys of the LUT of %s were taken from another device's and never "
+            "measured. Measure them with: %s",
+            taken,
+            covered.total,
+            found.device_name,
             settings.profile_command,
         )
 
@@ -162,7 +188,7 @@ def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:
 
 
 def _complete(workspace: Workspace, lut: Lut) -> bool:
-    return not coverage(workspace.space, lut, PRECISION).missing
+    return not coverage(workspace.space, lut, lut.precision).missing
 
 
 def _search_words(progress: SearchProgress) -> str:

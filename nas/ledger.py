@@ -1,83 +1,150 @@
-"""What a campaign has seen so far, and so which carrier it runs next."""
+"""What a campaign has seen so far, and so which carriers it runs next."""
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
 
 import numpy as np
 
-from latency_lut import GOOD, next_carrier
-from nas.measurement import PRECISION, Rig
+from latency_lut import GOOD, next_carrier, sharpening_carrier
+from nas.measurement import Rig
 from search_spaces import Architecture, Block, Space, segment_key
 
 _DOUBTFUL_FOR_ONE = 2  # our choice: two noisy tries end the wait for a good one
 _DRAWS = 8  # our choice: so often is a carrier sought that did not run yet
 _FAILURES_OF_ONE = 2  # our choice: a segment that failed twice, once sought for itself, is given up
+_KEYS_PER_CARRIER = 5  # our choice: with more carriers than one for so many, all is sharp enough
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A network to run, and the suspect that it is run for, if it is for one."""
+
+    carrier: Architecture
+    sought: str | None = None
 
 
 class Ledger:
     """How often each segment key of the space was seen, well or doubtfully, and what failed."""
 
     def __init__(self, rig: Rig, contexts_wanted: int) -> None:
+        self._rig = rig
         self.space = rig.space
-        self.keys = space_keys(rig.space)
+        self.keys = space_keys(rig.space, rig.precision)
         self.wanted = contexts_wanted
         self.good: Counter[str] = Counter()
         self.doubtful: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.given_up: set[str] = set()
-        self.ran: set[str] = set()
-        for entry in rig.store.lut(rig.profile.id, PRECISION).entries.values():
+        self.ran = {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
+        self._ran_well: set[str] = set()
+        self.most_carriers = len(self.keys) // _KEYS_PER_CARRIER  # of a whole campaign
+        for entry in rig.store.lut(rig.profile.id, rig.precision).entries.values():
             seen = self.good if entry.quality == GOOD else self.doubtful
             self.doubtful[entry.key] = entry.set_aside
             seen[entry.key] += entry.carriers
         self._share_at_start = self.share()
 
-    def next_carrier(self, rng: np.random.Generator) -> tuple[Architecture | None, str | None]:
-        """The network to run next, and the suspect that it is run for, if it is for one."""
+    def next_round(self, rng: np.random.Generator) -> list[Planned]:
+        """Carriers to run next, in random order, so that drift does not look like structure.
+
+        Everything once, however well, before anything a second time: time may run out. Then each
+        suspect for itself, at last networks of the segments known worst. Empty when all is done.
+        """
         avoided = self.given_up | self.failed.keys()
-        # Everything once, however well, before anything a second time: time may run out.
         for seen, wanted in ((self.sightings(), 1), (self.contexts(), self.wanted)):
-            carrier = self._new_carrier(seen, rng, wanted, avoided)
-            if carrier is not None:
-                return carrier, None
-        if not self.failed:
-            return None, None
-        suspect = min(self.failed)  # with as little beside it as can be
-        rest = self.keys - {suspect}
-        return next_carrier(self.space, dict.fromkeys(rest, 1), PRECISION, rng, 1, rest), suspect
+            carriers = self._covering(seen, rng, wanted, avoided)
+            if carriers:
+                return [Planned(carriers[i]) for i in rng.permutation(len(carriers))]
+        if self.failed:
+            return [self._for_suspect(min(self.failed), rng)]
+        return [Planned(carrier) for carrier in self._sharpening(rng)]
+
+    def _covering(
+        self, seen: Mapping[str, int], rng: np.random.Generator, wanted: int, avoided: Set[str]
+    ) -> list[Architecture]:
+        """Carriers after which every segment key was seen as often as wanted."""
+        planned = Counter(seen)
+        carriers: dict[str, Architecture] = {}
+        while carrier := self._new_carrier(planned, rng, wanted, avoided):
+            known = carrier.id in carriers or carrier.id in self.ran
+            carriers[carrier.id] = carrier
+            if known:  # what is left is in so few networks that one has to run again
+                break
+            planned.update(self.keys_of(carrier))
+        return list(carriers.values())
+
+    def _for_suspect(self, suspect: str, rng: np.random.Generator) -> Planned:
+        """A network of the suspect, with as little beside it as can be."""
+        rest = self.keys - self._together(suspect)
+        seen, precision = dict.fromkeys(rest, 1), self._rig.precision
+        carrier = next_carrier(self.space, seen, precision, rng, 1, rest)
+        assert carrier is not None, suspect  # it is of a network of the space
+        return Planned(carrier, suspect)
+
+    def _sharpening(self, rng: np.random.Generator) -> list[Architecture]:
+        """Carriers that narrow the widest intervals, as far as there were not enough of all."""
+        room = self.most_carriers - len(self.ran)
+        if room <= 0 or self.wanted < 2:
+            return []
+        lut = self._rig.store.lut(self._rig.profile.id, self._rig.precision)
+        gains = {e.key: (e.high_ns - e.latency_ns) / (e.carriers + 1) for e in lut.entries.values()}
+        carriers: dict[str, Architecture] = {}
+        for _ in range(room):
+            carrier = sharpening_carrier(self.space, gains, self._rig.precision, rng)
+            if carrier is None:
+                break
+            if carrier.id not in self.ran:
+                carriers[carrier.id] = carrier
+            for key in self.keys_of(carrier) & gains.keys():
+                gains[key] /= 2
+        return list(carriers.values())
 
     def _new_carrier(
         self, seen: Mapping[str, int], rng: np.random.Generator, wanted: int, avoided: Set[str]
     ) -> Architecture | None:
         """One that did not run yet, if a few draws find one."""
         for _ in range(_DRAWS):
-            carrier = next_carrier(self.space, seen, PRECISION, rng, wanted, avoided)
+            carrier = next_carrier(self.space, seen, self._rig.precision, rng, wanted, avoided)
             if carrier is None or carrier.id not in self.ran:
                 break
         return carrier
 
     def keys_of(self, carrier: Architecture) -> frozenset[str]:
         """Segment keys of a network, in all phases."""
-        return _keys(self.space, [s.block for s in self.space.segments(carrier)])
+        blocks = (segment.block for segment in self.space.segments(carrier))
+        return _keys(self.space, blocks, self._rig.precision)
 
-    def see(self, carrier: Architecture, keys: frozenset[str], *, good: bool) -> None:
-        """A carrier with these keys ran, which clears them of suspicion; again shows little new."""
-        (self.good if good and carrier.id not in self.ran else self.doubtful).update(keys)
+    def see(self, carrier: Architecture, *, good: bool) -> None:
+        """A carrier ran, which clears its segments of suspicion; well again shows little new."""
+        keys = self.keys_of(carrier)
+        new = good and carrier.id not in self._ran_well
+        (self.good if new else self.doubtful).update(keys)
         self.ran.add(carrier.id)
+        if good:
+            self._ran_well.add(carrier.id)
         for key in keys:
             self.failed.pop(key, None)
 
-    def blame(self, keys: frozenset[str], sought: str | None) -> None:
-        """A carrier with these keys failed; it may have been run for one of them.
+    def blame(self, carrier: Architecture, sought: str | None) -> None:
+        """A carrier failed; it may have been run for one of its segments.
 
         Segments that ran elsewhere are no suspects, but are not waited for much longer either.
         """
+        keys = self.keys_of(carrier)
         seen = keys & self.sightings().keys()
         self.doubtful.update(seen)
         self.failed.update(keys - seen - self.given_up)
         if sought is not None and self.failed[sought] >= _FAILURES_OF_ONE:
-            self.given_up.add(sought)
-            del self.failed[sought]
+            for key in self._together(sought):
+                self.given_up.add(key)
+                del self.failed[key]
+
+    def _together(self, key: str) -> frozenset[str]:
+        """Keys of the same block in all phases: one job runs them, so they fail together."""
+        blocks = (b for place in self.space.places for _, b in self.space.blocks_at(place) if b)
+        each = (_keys(self.space, [block], self._rig.precision) for block in blocks)
+        return next(keys for keys in each if key in keys)
 
     def sightings(self) -> Counter[str]:
         """How often each key was measured, well or not."""
@@ -108,13 +175,14 @@ class Ledger:
         )
 
 
-def space_keys(space: Space) -> frozenset[str]:
+def space_keys(space: Space, precision: str = "fp32") -> frozenset[str]:
     """Every segment key that a network of the space may have."""
-    blocks = [b for place in space.places for _, b in space.blocks_at(place) if b is not None]
-    return _keys(space, blocks)
+    places = space.places
+    blocks = (b for place in places for _, b in space.blocks_at(place) if b is not None)
+    return _keys(space, blocks, precision)
 
 
-def _keys(space: Space, blocks: list[Block]) -> frozenset[str]:
+def _keys(space: Space, blocks: Iterable[Block], precision: str) -> frozenset[str]:
     return frozenset(
-        segment_key(block, phase, PRECISION) for block in blocks for phase in space.phases
+        segment_key(block, phase, precision) for block in blocks for phase in space.phases
     )

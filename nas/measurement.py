@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,7 +12,17 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from device_agents import Device, Feed, Job, JobKind, JobResult, PhaseResult, Session, open_session
+from device_agents import (
+    Device,
+    Feed,
+    Job,
+    JobFailed,
+    JobKind,
+    JobResult,
+    PhaseResult,
+    Session,
+    open_session,
+)
 from device_agents import Phase as JobPhase
 from latency_lut import (
     CanaryState,
@@ -23,8 +34,11 @@ from latency_lut import (
     Store,
 )
 from nas.canary import write_canary
+from nas.observed import observed_json
 from search_spaces import (
+    FP32,
     Architecture,
+    Block,
     CostTable,
     NetworkCost,
     Phase,
@@ -39,9 +53,9 @@ from search_spaces import (
 logger = logging.getLogger(__name__)
 
 _DTYPES = {torch.float32: "float32", torch.int64: "int64"}
-PRECISION = "fp32"
+PRECISION = FP32
 # Our choice: a campaign runs hundreds and a segment is seen in several, a verdict is one network's.
-_SECONDS_PER_PHASE: Mapping[Purpose, float] = {"carrier": 1.0, "measure": 3.0, "verify": 3.0}
+_SECONDS_PER_PHASE = {"alone": 0.5, "carrier": 1.0, "measure": 3.0, "verify": 3.0}
 _FEWEST_FASTEST = 3  # our choice: the mean of fewer groups would be the luck of one
 
 
@@ -60,6 +74,8 @@ class Rig:
     """For model files on their way to the device."""
     canary: CanaryState
     """As it was when the rig was opened, so that all records of a run are scaled alike."""
+    precision: str = FP32
+    """Number format of the networks that it measures; part of every segment key."""
 
     def cost(self, architecture: Architecture) -> NetworkCost:
         """What a network costs in the first phase, without running it."""
@@ -98,18 +114,38 @@ class Rig:
             ExportError: the network cannot be turned into ONNX.
         """
         segments = self.space.segments(architecture)
+        start = time.monotonic()
         with self._model_file(segments, modules) as model:
             result = self.session.run(self._job(segments, purpose, nodes), model)
         for warning in result.warnings:
             logger.warning("%s: %s: %s", self.device.name, architecture.id, warning)
-        record = self._record(architecture, purpose, result)
+        record = self._record(architecture, purpose, result, time.monotonic() - start)
         costs = {
-            segment_key(s.block, phase, PRECISION): self.costs(s.block, phase)
+            segment_key(s.block, phase, self.precision): self.costs(s.block, phase)
             for s in segments
             for phase in self.space.phases
         }
         self.store.add_network(record, segments, costs)
         return record
+
+    def time_alone(self, block: Block) -> tuple[int, ...] | None:
+        """Nanoseconds of a block as a network of its own, in each phase; nothing is kept.
+
+        This is what a LUT of blocks timed alone holds: caches are hot, layouts change at the ends.
+        None where the device does not run the block by itself.
+
+        Raises:
+            DeviceUnusable: the device failed altogether.
+            ExportError: the block cannot be turned into ONNX.
+        """
+        segments = (Segment("alone", block),)
+        with self._model_file(segments, None) as model:
+            try:
+                result = self.session.run(self._job(segments, "alone", nodes=False), model)
+            except JobFailed:
+                return None
+        scale = self.canary.scale(_canary_ns(result))
+        return tuple(round(undisturbed_ns(p.group_ns) * scale) for p in result.phases)
 
     @contextlib.contextmanager
     def _model_file(
@@ -121,7 +157,7 @@ class Rig:
         yield path
         path.unlink()
 
-    def _job(self, segments: tuple[Segment, ...], purpose: Purpose, nodes: bool) -> Job:
+    def _job(self, segments: tuple[Segment, ...], purpose: str, nodes: bool) -> Job:
         phases = tuple(_job_phase(segments, phase) for phase in self.space.phases)
         kind: JobKind = "profile" if nodes else "time"
         return Job(kind=kind, phases=phases, max_seconds_per_phase=_SECONDS_PER_PHASE[purpose])
@@ -131,13 +167,14 @@ class Rig:
         architecture: Architecture,
         purpose: Purpose,
         result: JobResult,
+        elapsed_s: float,
     ) -> NetworkRecord:
         return NetworkRecord(
             profile_id=self.profile.id,
             space=self.space.name,
             architecture_id=architecture.id,
             architecture_json=architecture.to_json(),
-            precision=PRECISION,
+            precision=self.precision,
             purpose=purpose,
             phases=tuple(
                 _timing(phase, measured)
@@ -147,14 +184,22 @@ class Rig:
             peak_bytes=result.peak_bytes,
             static_bytes=self.static_bytes(architecture),
             created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            observed_json=observed_json(result, elapsed_s),
         )
 
 
 @contextlib.contextmanager
-def open_rig(device: Device, space: Space, store: Store) -> Iterator[Rig]:
+def open_rig(device: Device, space: Space, store: Store, precision: str = FP32) -> Iterator[Rig]:
     """Connects to the device, makes it ready and records its profile.
 
+    Args:
+        device: to measure on.
+        space: whose networks are measured.
+        store: keeps what is measured.
+        precision: in which the networks run; one of the space's.
+
     Raises:
+        SpaceError: no such precision.
         DeviceUnusable: it cannot be reached or made ready; the text says why and what to do.
     """
     with tempfile.TemporaryDirectory(prefix="edge-nas-") as name:
@@ -166,7 +211,7 @@ def open_rig(device: Device, space: Space, store: Store) -> Iterator[Rig]:
                 facts=session.identity.as_json(),
             )
             store.add_profile(profile)
-            exporter = SegmentExporter()
+            exporter = SegmentExporter(precision)
             yield Rig(
                 device=device,
                 profile=profile,
@@ -177,6 +222,7 @@ def open_rig(device: Device, space: Space, store: Store) -> Iterator[Rig]:
                 costs=CostTable(exporter),
                 folder=folder,
                 canary=store.canary(profile.id),
+                precision=precision,
             )
 
 
@@ -223,5 +269,7 @@ def undisturbed_ns(group_ns: Sequence[int]) -> int:
 
 
 def _canary_ns(result: JobResult) -> int | None:
-    timings = [ns for ns in (result.canary_before_ns, result.canary_after_ns) if ns is not None]
+    """The mean of the canary's times before, between and after the phases."""
+    ends = (result.canary_before_ns, result.canary_after_ns)
+    timings = [*result.canary_between_ns, *(ns for ns in ends if ns is not None)]
     return round(sum(timings) / len(timings)) if timings else None

@@ -93,7 +93,7 @@ def verify_study(opened: OpenStudy, device: Device, around: Surroundings) -> Ver
     estimator = opened.estimator()
     with (
         open_store(around.storage) as store,
-        open_rig(device, opened.space, store) as rig,
+        open_rig(device, opened.space, store, opened.settings.precision) as rig,
         around.bar("verify") as report,
     ):
         if device.name == opened.settings.device:

@@ -11,7 +11,8 @@ from search_spaces import Architecture
 def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[str, object]:
     """The contract's fields; latencies are null where segment keys are missing.
 
-    `doubtful` are segment keys that were measured only in networks that were flagged;
+    `doubtful` are segment keys that were measured only in networks that were flagged,
+    `interpolated` those that were never measured but lie between two that were;
     `unknown_ops` are operators whose MACs count as none.
     """
     first, *others = prediction.phases
@@ -30,6 +31,7 @@ def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[
         "unknown_ops": list(prediction.unknown_ops),
         "missing": list(prediction.missing),
         "doubtful": list(prediction.doubtful),
+        "interpolated": list(prediction.interpolated),
     }
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,12 +10,15 @@ import numpy as np
 
 from device_agents import JobFailed
 from latency_lut import GOOD, AttributionError
-from nas.ledger import Ledger
+from nas.ledger import Ledger, Planned
 from nas.measurement import Rig
+from search_spaces import Architecture
 
 logger = logging.getLogger(__name__)
 
 CONTEXTS_WANTED = 2  # our choice: a second network shows what the first one's context did
+_MOST_TRIES = 2  # our choice, of a carrier that is flagged
+_REPEATED_SHARE = 0.05  # of the carriers, measured again at another time
 _FAILURES_IN_ROW = 3  # our choice: one network may fail, three in a row are the device's fault
 
 
@@ -56,9 +60,13 @@ def profile(
     """Runs carriers until every segment key of the space was seen in `contexts_wanted` networks.
 
     What the store already holds for this device profile counts, so a killed run goes on where it
-    stopped. With `minutes`, it ends when they are over, after the carrier in flight. When a carrier
-    fails, its segments that no other network has shown to run are suspects: all else comes first,
-    then each suspect has a carrier of its own, until one that keeps failing is given up.
+    stopped. Where that took fewer carriers than one for five keys, the rest go to the widest
+    intervals. A carrier that is flagged is queued again, and one in twenty is measured a second
+    time later on. With `minutes`, it ends when they are over, after the carrier in flight.
+
+    When a carrier fails, its segments that no other network has shown to run are suspects: all else
+    comes first, then each suspect has a carrier of its own, until one that keeps failing is given
+    up.
 
     Raises:
         DeviceError: the device became unusable, or failed at three networks in a row.
@@ -82,25 +90,56 @@ def profile(
             ended=ended,
         )
 
+    queue = _Queue(ledger, rng)
     while minutes is None or clock() - start < minutes * 60:
-        carrier, sought = ledger.next_carrier(rng)
-        if carrier is None:
+        planned = queue.next()
+        if planned is None:
             return campaign("complete" if ledger.known() == len(ledger.keys) else "failures")
-        keys = ledger.keys_of(carrier)
+        carrier = planned.carrier
         try:
             record = rig.measure(carrier, purpose="carrier")
-            ledger.see(carrier, keys, good=all(p.quality == GOOD for p in record.phases))
+            good = all(phase.quality == GOOD for phase in record.phases)
+            ledger.see(carrier, good=good)
+            queue.ran(carrier, good=good)
             in_row = 0
         except (JobFailed, AttributionError) as exc:
             failures.append(str(exc))
             logger.warning("%s: carrier %s failed: %s", rig.device.name, carrier.id, exc)
-            ledger.blame(keys, sought)
+            ledger.blame(carrier, planned.sought)
+            queue.plan_anew()
             in_row += 1
             if in_row == _FAILURES_IN_ROW:
                 raise
         carriers += 1
         on_progress(campaign())
     return campaign("minutes")
+
+
+class _Queue:
+    """Carriers of a round in random order; behind them flagged ones again, and some for repeats."""
+
+    def __init__(self, ledger: Ledger, rng: np.random.Generator) -> None:
+        self._ledger, self._rng = ledger, rng
+        self._waiting: deque[Planned] = deque()
+        self._tries: Counter[str] = Counter()
+
+    def next(self) -> Planned | None:
+        """What to run now; None when nothing is left to do."""
+        if not self._waiting:
+            plan = self._ledger.next_round(self._rng)
+            again = self._rng.permutation(len(plan))[: round(_REPEATED_SHARE * len(plan))]
+            self._waiting.extend([*plan, *(plan[i] for i in again)])
+        return self._waiting.popleft() if self._waiting else None
+
+    def ran(self, carrier: Architecture, *, good: bool) -> None:
+        """A flagged one is queued again, behind all others of the round: what disturbed may end."""
+        self._tries[carrier.id] += 1
+        if not good and self._tries[carrier.id] < _MOST_TRIES:
+            self._waiting.append(Planned(carrier))
+
+    def plan_anew(self) -> None:
+        """Drops the rest of the round: a carrier failed, the others may hold what made it fail."""
+        self._waiting.clear()
 
 
 def campaign_words(campaign: Campaign) -> str:

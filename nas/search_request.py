@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from nas.errors import BadInput
-from nas.measurement import PRECISION
+from search_spaces import FP32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class SearchRequest:
     trials: int = 60
     sampler: str = "nsga2"
     seed: int = 0
-    precision: str = PRECISION
+    precision: str = FP32
     max_latency_ms: float | None = None
     max_memory_mib: float | None = None
     train_minutes: float | None = None

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from latency_lut import StoreError, driver_url, open_store
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
-from search_spaces import Task, read_task
+from search_spaces import FP32, Task, read_task
 
 _SETTINGS = "edge_nas"
 _PROFILE = "edge_nas_device_profile"
@@ -53,6 +53,8 @@ class StudySettings:
         """A shell line that fills the LUT for what is searched."""
         words = ["nas", "profile", "--space", self.space, "--data", self.data]
         words += ["--device", self.device]
+        if self.precision != FP32:
+            words += ["--precision", self.precision]
         for restriction in self.only:
             words += ["--only", restriction]
         return shlex.join(words)

@@ -90,7 +90,9 @@ def _verified_record(
     modules: Callable[[Architecture], Mapping[str, nn.Module]],
 ) -> NetworkRecord:
     """What a verification measured before it was killed counts; else measured now."""
-    stored = rig.store.networks(rig.profile.id, rig.space.name, purpose="verify")
+    stored = rig.store.networks(
+        rig.profile.id, rig.space.name, precision=rig.precision, purpose="verify"
+    )
     for record in reversed(stored):
         if record.architecture_id == architecture.id and _flags(record) == 0:
             return record

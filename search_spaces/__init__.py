@@ -12,20 +12,26 @@ from search_spaces.export import (
     export_network,
     export_segment,
     graph_inputs,
-    place_of,
     seeded_module,
 )
 from search_spaces.hybrid import hybrid
 from search_spaces.language import language
 from search_spaces.mobile import mobile
 from search_spaces.network import Network, carried_name, run_segment
+from search_spaces.precision import FP32, INT4, INT8, PRECISIONS, check_precision
+from search_spaces.quantization import quantize_network
 from search_spaces.registry import BUILT_IN, load_space
 from search_spaces.space import INACTIVE, Codes, Place, Space
+from search_spaces.stitching import place_of
 from search_spaces.task import ImageTask, Task, TextTask, read_task
 
 __all__ = [
     "BUILT_IN",
+    "FP32",
     "INACTIVE",
+    "INT4",
+    "INT8",
+    "PRECISIONS",
     "Architecture",
     "Block",
     "Choice",
@@ -52,6 +58,7 @@ __all__ = [
     "UnknownSpace",
     "Value",
     "carried_name",
+    "check_precision",
     "export_network",
     "export_segment",
     "graph_inputs",
@@ -61,6 +68,7 @@ __all__ = [
     "mobile",
     "network_cost",
     "place_of",
+    "quantize_network",
     "read_task",
     "run_segment",
     "seeded_module",

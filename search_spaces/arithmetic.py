@@ -13,8 +13,9 @@ from search_spaces.shapes import Tensor, int_attribute, operator_name
 
 Tensors = Sequence[Tensor | None]
 
-# Positions of the weights and biases of `com.microsoft.MoE`, up to three layers an expert.
 MOE_OPERATOR = "com.microsoft.MoE"
+QMOE_OPERATOR = "com.microsoft.QMoE"
+# Positions of the weights and biases of `com.microsoft.MoE`, up to three layers an expert.
 MOE_EXPERT_INPUTS = slice(2, 8)
 _MOE_WEIGHTS = slice(2, 8, 2)
 

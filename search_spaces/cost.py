@@ -1,10 +1,12 @@
 """What a segment or a network costs, known without running it.
 
 Calculated from the exported ONNX graph, which is what a device runs, so that blocks of a stranger
-are costed like our own. Norms that the exporter folds into convolutions do not count.
+are costed like our own. Norms that the exporter folds into convolutions do not count. Numbers and
+multiply-accumulates are those of the fp32 graph, whatever the precision; bytes are those of the
+graph in its precision.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +14,11 @@ import onnx
 from onnx import TensorProto
 
 from search_spaces.arithmetic import MOE_EXPERT_INPUTS, MOE_OPERATOR, node_macs, selected_share
+from search_spaces.as_run import as_run
 from search_spaces.block import Block, Phase, Segment, segment_key
-from search_spaces.export import NEXT, SegmentExporter
+from search_spaces.export import SegmentExporter
 from search_spaces.shapes import Scope, Tensor, infer_shapes, operator_name, tensor_of
+from search_spaces.stitching import NEXT
 
 _MAIN_WIRES = {"x", "logits"}
 _NO_WEIGHTS = {TensorProto.BOOL, TensorProto.INT64, TensorProto.STRING}  # shapes, axes, masks
@@ -58,28 +62,35 @@ class NetworkCost:
     unknown_ops: tuple[str, ...] = ()
 
 
-def segment_cost(block: Block, phase: Phase, model: onnx.ModelProto) -> SegmentCost:
+def segment_cost(
+    block: Block, phase: Phase, model: onnx.ModelProto, quantized: onnx.ModelProto | None = None
+) -> SegmentCost:
     """Cost of `block` at the sizes of `phase`.
 
     Args:
         block: the block that was exported.
         phase: gives symbolic sizes their numbers and pinned inputs their values.
-        model: the block's ONNX, of any precision.
+        model: the block's ONNX in fp32.
+        quantized: the same in a lower precision, if that is what runs.
     """
     scope = infer_shapes(model, _inputs(block, phase, model))
-    weights = list(_weights(model.graph))
-    params = {t.name: tensor_of(t).size for t in weights if t.data_type not in _NO_WEIGHTS}
+    deployed, deployed_scope = model, scope
+    if quantized is not None:
+        deployed = quantized
+        deployed_scope = infer_shapes(quantized, _inputs(block, phase, quantized))
+    weights = (t for t in _weights(model.graph) if t.data_type not in _NO_WEIGHTS)
+    params = {t.name: tensor_of(t).size for t in weights}
     return SegmentCost(
         params=sum(params.values()),
         active_params=sum(params.values()) - _idle_params(model.graph, scope, params),
         macs=_macs(model.graph, scope),
-        weight_bytes=sum(tensor_of(t).size_bytes for t in (*weights, *_constants(model.graph))),
-        peak_bytes=_peak_bytes(model.graph, scope),
+        weight_bytes=_weight_bytes(deployed.graph),
+        peak_bytes=_peak_bytes(as_run(deployed.graph), deployed_scope),
         state_bytes=sum(_state_bytes(scope, name) for name in block.carries),
         lasting_bytes=sum(
             _bytes(scope, name + NEXT) for name in block.writes if name not in _MAIN_WIRES
         ),
-        unknown_ops=tuple(sorted(scope.unknown_ops)),
+        unknown_ops=tuple(sorted(scope.unknown_ops | deployed_scope.unknown_ops)),
     )
 
 
@@ -105,9 +116,9 @@ def network_cost(costs: Iterable[SegmentCost]) -> NetworkCost:
 class CostTable:
     """Costs of blocks, each calculated once and kept in memory."""
 
-    def __init__(self, model_of: Callable[[Block], onnx.ModelProto] | None = None) -> None:
-        """Of the models that `model_of` gives; a `SegmentExporter` of its own if not given."""
-        self._model_of = model_of or SegmentExporter()
+    def __init__(self, exporter: SegmentExporter | None = None) -> None:
+        """In the exporter's precision; in fp32, by an exporter of its own, if not given."""
+        self._exporter = exporter or SegmentExporter()
         self._costs: dict[str, SegmentCost] = {}
 
     def __call__(self, block: Block, phase: Phase) -> SegmentCost:
@@ -118,7 +129,9 @@ class CostTable:
         """
         key = segment_key(block, phase)
         if key not in self._costs:
-            self._costs[key] = segment_cost(block, phase, self._model_of(block))
+            plain, deployed = self._exporter.plain(block), self._exporter(block)
+            quantized = None if deployed is plain else deployed
+            self._costs[key] = segment_cost(block, phase, plain, quantized)
         return self._costs[key]
 
     def network(self, segments: Sequence[Segment], phase: Phase) -> NetworkCost:
@@ -144,6 +157,10 @@ def _weights(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     yield from graph.initializer
     for inner in _inner_graphs(graph):
         yield from _weights(inner)
+
+
+def _weight_bytes(graph: onnx.GraphProto) -> int:
+    return sum(tensor_of(t).size_bytes for t in (*_weights(graph), *_constants(graph)))
 
 
 def _constants(graph: onnx.GraphProto) -> Iterator[TensorProto]:

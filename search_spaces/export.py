@@ -1,9 +1,4 @@
-"""ONNX from PyTorch: each segment exported once, whole networks stitched from segments.
-
-The names in a stitched network tell where things belong: node and weight names start with
-`<place>/`, carried values are the graph input `<place>.<name>` and output `<place>.<name>.next`.
-The last segment's wires are outputs under their own names, with `.next` if inputs have them.
-"""
+"""ONNX from PyTorch: each segment exported and quantized once, networks stitched from segments."""
 
 import hashlib
 import io
@@ -18,11 +13,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from search_spaces.block import Block, Segment, TensorSpec
 from search_spaces.errors import ExportError
 from search_spaces.network import carried_name
+from search_spaces.precision import FP32, check_precision
+from search_spaces.quantization import quantize_segment
+from search_spaces.stitching import NEXT, stitch
 
 OPSET = 17
 """Old enough for the runtimes on boards, new enough for LayerNormalization."""
-PLACE_SEPARATOR = "/"
-NEXT = ".next"
 
 _TRACE_SIZE = 3  # any size above 1, so that tracing takes no symbolic size for a constant
 
@@ -63,10 +59,7 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
                 custom_opsets={domain: 1 for domain in block.operator_domains},
             )
     except Exception as exc:  # noqa: BLE001 - a stranger's block may fail in any way
-        reason = str(exc).strip().partition("\n")[0]
-        raise ExportError(
-            f"{block.key} cannot be exported to ONNX: {type(exc).__name__}: {reason}"
-        ) from exc
+        raise ExportError(f"{block.key} cannot be exported to ONNX: {_reason(exc)}") from exc
     model = onnx.load_from_string(buffer.getvalue())
     _restore_unused_inputs(model.graph, {name: specs[name] for name in names})
     return model
@@ -75,14 +68,32 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
 class SegmentExporter:
     """Exports each block once, with weights of its own seed, and keeps the result in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, precision: str = FP32) -> None:
+        """For networks of `precision`; raises SpaceError for one that does not exist."""
+        check_precision(precision)
+        self.precision = precision
+        self._plain: dict[str, onnx.ModelProto] = {}
         self._models: dict[str, onnx.ModelProto] = {}
 
     def __call__(self, block: Block) -> onnx.ModelProto:
-        """The block's ONNX; not to be changed by the caller."""
+        """The block's ONNX in the exporter's precision; not to be changed by the caller."""
         if block.key not in self._models:
-            self._models[block.key] = export_segment(block)
+            self._models[block.key] = self.quantize(block, self.plain(block))
         return self._models[block.key]
+
+    def plain(self, block: Block) -> onnx.ModelProto:
+        """The block's ONNX in fp32, whatever the precision; not to be changed by the caller."""
+        if block.key not in self._plain:
+            self._plain[block.key] = export_segment(block)
+        return self._plain[block.key]
+
+    def quantize(self, block: Block, model: onnx.ModelProto) -> onnx.ModelProto:
+        """The block's fp32 ONNX, with whatever weights, in the exporter's precision.
+
+        Raises:
+            ExportError: the quantizer refused the block.
+        """
+        return quantize_segment(block, model, self.precision)
 
 
 def export_network(
@@ -90,11 +101,12 @@ def export_network(
     exporter: SegmentExporter | None = None,
     modules: Mapping[str, nn.Module] | None = None,
 ) -> onnx.ModelProto:
-    """A whole network as ONNX.
+    """A whole network as ONNX, in the exporter's precision.
 
     Args:
         segments: as `Space.segments` gives them.
-        exporter: keeps segments between calls; used where `modules` gives no weights.
+        exporter: keeps segments between calls; one for fp32 if not given. Its own weights are used
+            where `modules` gives none.
         modules: trained modules by place.
 
     Raises:
@@ -102,11 +114,14 @@ def export_network(
     """
     exporter = exporter or SegmentExporter()
     modules = modules or {}
-    parts = [
-        (s, export_segment(s.block, modules[s.place]) if s.place in modules else exporter(s.block))
-        for s in segments
-    ]
-    return _stitch(parts)
+    parts = []
+    for segment in segments:
+        block, module = segment.block, modules.get(segment.place)
+        if module is None:
+            parts.append((segment, exporter(block)))
+        else:
+            parts.append((segment, exporter.quantize(block, export_segment(block, module))))
+    return stitch(parts)
 
 
 def seeded_module(block: Block) -> nn.Module:
@@ -126,12 +141,6 @@ def seeded_module(block: Block) -> nn.Module:
                 part.running_mean.normal_(std=0.1)
                 part.running_var.uniform_(0.9, 1.1)
         return module
-
-
-def place_of(node_name: str) -> str | None:
-    """The place that a node of a stitched network belongs to; None for a node without one."""
-    place, separator, _ = node_name.partition(PLACE_SEPARATOR)
-    return place if separator else None
 
 
 def graph_inputs(segments: Iterable[Segment]) -> dict[str, TensorSpec]:
@@ -162,126 +171,6 @@ def _restore_unused_inputs(graph: onnx.GraphProto, specs: Mapping[str, TensorSpe
     graph.input.extend(inputs)
 
 
-def _stitch(parts: Sequence[tuple[Segment, onnx.ModelProto]]) -> onnx.ModelProto:
-    """Chains the graphs by wires, every name inside a segment getting the place as its prefix."""
-    network = onnx.GraphProto(name="network")
-    wires: dict[str, onnx.ValueInfoProto] = {}  # a wire's present tensor
-    for segment, model in parts:
-        graph, place = model.graph, segment.place
-        renamed = {}
-        for value in graph.input:
-            renamed[value.name] = _connect(network, wires, segment, value)
-        for value in graph.output:
-            local = value.name.removesuffix(NEXT)
-            carried = local in segment.block.carries
-            # With its suffix a wire never has the name of a weight.
-            target = carried_name(place, value.name) if carried else f"{place}/{value.name}"
-            renamed[value.name] = target
-            info = _named(value, target)
-            if carried:
-                network.output.append(info)
-            else:
-                wires[local] = info
-        _append_renamed(network, graph, place, renamed)
-    last = parts[-1][0].block
-    for position, wire in enumerate(last.writes):
-        network.output.insert(position, wires[wire])
-    model = onnx.ModelProto(ir_version=8, producer_name="edge-nas", graph=network)
-    model.opset_import.extend(_opsets(model for _, model in parts))
-    return _with_plain_output_names(model, last.writes)
-
-
-def _connect(
-    network: onnx.GraphProto,
-    wires: dict[str, onnx.ValueInfoProto],
-    segment: Segment,
-    value: onnx.ValueInfoProto,
-) -> str:
-    """The tensor of the whole network that feeds this input; a new graph input where none does."""
-    if value.name in segment.block.carries:
-        name = carried_name(segment.place, value.name)
-        network.input.append(_named(value, name))
-        return name
-    if value.name not in wires:
-        wires[value.name] = _named(value, value.name)
-        network.input.append(wires[value.name])
-    have, want = _shape(wires[value.name]), _shape(value)
-    if len(have) != len(want) or any(
-        isinstance(h, int) and isinstance(w, int) and h != w
-        for h, w in zip(have, want, strict=True)
-    ):
-        raise ExportError(f"{segment.place} reads {value.name!r} as {want}, but it is {have}")
-    return wires[value.name].name
-
-
-def _append_renamed(
-    network: onnx.GraphProto, graph: onnx.GraphProto, place: str, renamed: Mapping[str, str]
-) -> None:
-    for tensor in graph.initializer:
-        copy = network.initializer.add()
-        copy.CopyFrom(tensor)
-        copy.name = f"{place}/{tensor.name}"
-    for info in graph.value_info:
-        network.value_info.append(_named(info, renamed.get(info.name, f"{place}/{info.name}")))
-    for number, node in enumerate(graph.node):
-        copy_node = network.node.add()
-        copy_node.CopyFrom(node)
-        _rename_node(copy_node, place, renamed, number)
-
-
-def _rename_node(node: onnx.NodeProto, place: str, renamed: Mapping[str, str], number: int) -> None:
-    node.name = f"{place}/{number}_{node.op_type}"
-    for names in (node.input, node.output):
-        for i, name in enumerate(names):
-            if name:
-                names[i] = renamed.get(name, f"{place}/{name}")
-    for attribute in node.attribute:
-        for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-            _rename_body(body, place, renamed)
-
-
-def _rename_body(body: onnx.GraphProto, place: str, renamed: Mapping[str, str]) -> None:
-    """Bodies of If and Loop see the names around them, so theirs are changed alike."""
-    for tensor in body.initializer:
-        tensor.name = renamed.get(tensor.name, f"{place}/{tensor.name}")
-    for info in (*body.input, *body.output, *body.value_info):
-        info.name = renamed.get(info.name, f"{place}/{info.name}")
-    for number, node in enumerate(body.node):
-        _rename_node(node, place, renamed, number)
-
-
-def _with_plain_output_names(model: onnx.ModelProto, wires: Sequence[str]) -> onnx.ModelProto:
-    """The last segment's tensors get the names of their wires, without the place."""
-    inputs = {value.name for value in model.graph.input}
-    plain = {
-        model.graph.output[i].name: wire + NEXT if wire in inputs else wire
-        for i, wire in enumerate(wires)
-    }
-    for output in model.graph.output:
-        output.name = plain.get(output.name, output.name)
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for i, name in enumerate(names):
-                names[i] = plain.get(name, name)
-    return model
-
-
-def _opsets(models: Iterable[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
-    versions = {o.domain: o.version for model in models for o in model.opset_import}
-    return [onnx.helper.make_opsetid(domain, version) for domain, version in versions.items()]
-
-
-def _named(info: onnx.ValueInfoProto, name: str) -> onnx.ValueInfoProto:
-    copy = onnx.ValueInfoProto()
-    copy.CopyFrom(info)
-    copy.name = name
-    return copy
-
-
-def _shape(info: onnx.ValueInfoProto) -> list[int | str]:
-    return [d.dim_value or d.dim_param for d in info.type.tensor_type.shape.dim]
-
-
 def _onnx_type(dtype: torch.dtype) -> int:
     array = torch.zeros((), dtype=dtype).numpy()
     return int(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))
@@ -290,3 +179,7 @@ def _onnx_type(dtype: torch.dtype) -> int:
 def _example(shape: Sequence[int | str], dtype: torch.dtype) -> torch.Tensor:
     sizes = [_TRACE_SIZE if isinstance(size, str) else size for size in shape]
     return torch.zeros(sizes, dtype=dtype)
+
+
+def _reason(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {str(exc).strip().partition(chr(10))[0]}"

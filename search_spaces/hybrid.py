@@ -16,6 +16,7 @@ from search_spaces.image_stages import (
     resolutions,
     stem,
 )
+from search_spaces.precision import FP32, INT8
 from search_spaces.space import Place, Space
 from search_spaces.task import Task
 
@@ -62,6 +63,7 @@ def hybrid(task: Task | None = None) -> Space:
             *(place for number in numbers for place in _places(*number)),
             head(task, _STAGE_CHANNELS[-1]),
         ),
+        precisions=(FP32, INT8),
     )
 
 

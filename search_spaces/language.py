@@ -11,6 +11,7 @@ from search_spaces.blocks.mcsd import Clock, Mcsd
 from search_spaces.blocks.mixture import Mixture, NeuronGroups
 from search_spaces.choice import Choice
 from search_spaces.errors import SpaceError
+from search_spaces.precision import FP32, INT4, INT8
 from search_spaces.space import Place, Space
 from search_spaces.task import Task, TextTask
 
@@ -58,6 +59,7 @@ def language(task: Task | None = None) -> Space:
             _head(task),
         ),
         phases=_phases(task.context),
+        precisions=(FP32, INT8, INT4),
     )
 
 

@@ -15,6 +15,7 @@ from search_spaces.image_stages import (
     resolutions,
     stem,
 )
+from search_spaces.precision import FP32, INT8
 from search_spaces.space import Place, Space
 from search_spaces.task import Task
 
@@ -49,6 +50,7 @@ def mobile(task: Task | None = None) -> Space:
             *(_block(stage, number) for stage in STAGES for number in DEPTHS),
             head(task, _STAGE_CHANNELS[-1]),
         ),
+        precisions=(FP32, INT8),
     )
 
 

@@ -249,12 +249,19 @@ def _like_first(_: onnx.NodeProto, inputs: Sequence[Tensor]) -> Tensor:
     return inputs[0].without_value()
 
 
+def _product_with_packed(node: onnx.NodeProto, inputs: Sequence[Tensor]) -> Tensor:
+    left = inputs[0]
+    return Tensor((*left.shape[:-1], int_attribute(node, "N", 0)), left.dtype)
+
+
 _OWN_RULES: Mapping[str, Callable[[onnx.NodeProto, Sequence[Tensor]], Tensor]] = {
     # ONNX infers the type of these two only, not the value.
     "Shape": _shape_of,
     "Size": _size_of,
-    # No schema of it comes with ONNX.
+    # No schemas of these come with ONNX.
+    "com.microsoft.MatMulNBits": _product_with_packed,
     "com.microsoft.MoE": _like_first,
+    "com.microsoft.QMoE": _like_first,
 }
 
 

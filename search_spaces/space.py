@@ -14,6 +14,7 @@ from search_spaces.architecture import Architecture, Value, choices_from_json
 from search_spaces.block import Block, Phase, Segment
 from search_spaces.choice import Choice, check_choices, count_choices
 from search_spaces.errors import InvalidArchitecture, SpaceError
+from search_spaces.precision import FP32, check_precision
 from search_spaces.task import Task
 
 Codes = npt.NDArray[np.int16]
@@ -47,9 +48,13 @@ class Space:
     places: tuple[Place, ...]
     phases: tuple[Phase, ...] = (Phase("infer"),)
     """The first phase gives `latency_ms`."""
+    precisions: tuple[str, ...] = (FP32,)
+    """Number formats in which its networks come, of those in `PRECISIONS`."""
 
     def __post_init__(self) -> None:
         check_choices(self.choices)
+        for precision in self.precisions:
+            check_precision(precision)
         names: set[str] = set()
         for place in self.places:
             strange = [name for name in place.depends_on if name not in self._by_name]

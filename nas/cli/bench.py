@@ -1,5 +1,6 @@
 """`nas bench`: how fast and how good the parts are, measured, never asserted."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,21 +18,50 @@ from nas.cli.options import (
     SpaceRef,
     Storage,
 )
-from nas.cli.output import print_json, print_table, say
+from nas.cli.output import print_json, print_table, progress_bar, say, show
+from nas.errors import BadInput
 
 app = typer.Typer(help="Benchmarks of our own parts.", no_args_is_help=True)
+
+_FLOOR = 0.04  # a repeat error above it says more of the machine than of any prediction
 
 
 @app.command()
 def lut(
-    space: SpaceRef,
-    device: DeviceName,
+    space: Annotated[
+        str | None, typer.Option("--space", help="mobile, language, hybrid, or FILE.py:NAME.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Name in the inventory, or local.")
+    ] = None,
     networks: Annotated[
         int, typer.Option("--networks", min=3, help="Unseen networks to measure whole.")
-    ] = 20,
+    ] = 40,
     speed: Annotated[
         bool, typer.Option("--speed", help="Only time loading and predicting; needs no device.")
     ] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--table",
+            help="Instead of a device: networks and their latency as others measured them, a "
+            ".parquet or .csv file, or the .toml that describes it.",
+        ),
+    ] = None,
+    train_rows: Annotated[
+        int, typer.Option("--train-rows", min=20, help="With --table: rows to fit.")
+    ] = 900,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, help="With --table: random splits of the rows.")
+    ] = 5,
+    params: Annotated[
+        list[str] | None,
+        typer.Option("--params", metavar="COLUMN", help="With --table: its choices, if not told."),
+    ] = None,
+    latency: Annotated[
+        list[str] | None,
+        typer.Option("--latency", metavar="COLUMN", help="With --table: its latencies, likewise."),
+    ] = None,
     precision: Precision = "fp32",
     only: Only = None,
     data: DataRef = None,
@@ -40,19 +70,97 @@ def lut(
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
-    """Predicted against measured on unseen networks, beside the repeat error; and the speed."""
-    from nas.access import open_lut, rigs
-    from nas.lut_bench import compare, time_prediction
+    """Predicted against measured on unseen networks, beside other ways and the repeat error."""
+    if table is not None:
+        _on_table(table, train_rows, seeds, params or (), latency or (), json=json)
+        return
+    if space is None or device is None:
+        raise typer.BadParameter("give --space and --device, or --table")
+    from nas.access import check_precision, open_lut_reader, rigs
+    from nas.bench import compare, time_prediction
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
-    with open_lut(device, devices, storage, precision) as table:
-        timed = time_prediction(found, table, precision, seed)
-    rows = [timed] if speed else []
-    for rig in () if speed else rigs(device, devices, storage, found, precision):
-        compared = compare(rig, networks, seed, on_network=lambda n: say(f"network {n}"))
-        rows += [{"device": rig.device.name, **row} for row in compared]
+    check_precision(found, precision)
+    if speed:
+        with open_lut_reader(device, devices, storage, precision) as load:
+            timed = time_prediction(found, load, seed)
+        if json:
+            print_json([timed])
+        else:
+            print_table(f"{space} on {device}", list(timed), [list(timed.values())])
+        return
+    for rig in rigs(device, devices, storage, found, precision):
+        with progress_bar("bench") as report:
+            result = compare(
+                rig, networks, seed, on_step=lambda done, words: report(done, None, words)
+            )
+        rows = [{"device": rig.device.name, **row} for row in result.rows]
+        if json:
+            print_json({"rows": rows, "networks": result.networks})
+            continue
+        columns = [name for name in rows[0] if name != "device"]
+        title = f"{space} {precision} on {rig.device.name}, {networks} unseen networks"
+        print_table(title, columns, [[row[name] for name in columns] for row in rows])
+        for line in _floor_lines(rows):
+            show(line)
+
+
+@app.command()
+def drift(
+    device: DeviceName,
+    space: SpaceRef,
+    storage: Storage = DEFAULT_STORAGE,
+    devices: Devices = DEFAULT_DEVICES,
+    json: Json = False,
+) -> None:
+    """What the canary gains, on stored measurements of networks that were measured repeatedly."""
+    from device_agents import Inventory
+    from latency_lut import open_store
+    from nas.access import newest_profile
+    from nas.bench import repeat_errors
+
+    known = Inventory.load(devices).get(device)
+    with open_store(storage) as store:
+        profile = newest_profile(store, known)
+        rows = repeat_errors(store.networks(profile.id, space), store.canary(profile.id))
+    if not rows:
+        raise BadInput(f"nothing of the space {space!r} was measured on {device!r}")
     if json:
         print_json(rows)
     else:
         print_table(f"{space} on {device}", list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _on_table(
+    file: Path,
+    train_rows: int,
+    seeds: int,
+    params: list[str] | tuple[()],
+    latency: list[str] | tuple[()],
+    *,
+    json: bool,
+) -> None:
+    from nas.bench.tables import compare_on_table, read_latency_table
+
+    found = read_latency_table(file, params, latency)
+    told = lambda column, split: say(f"{column}: split {split}")  # noqa: E731
+    rows = compare_on_table(found, train_rows, seeds, on_fit=told)
+    if json:
+        print_json(rows)
+    else:
+        print_table(found.name, list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _floor_lines(rows: list[dict[str, object]]) -> list[str]:
+    """Where the machine itself repeats badly, what that means for the columns of shares."""
+    again = [row for row in rows if row["by"] == "measured again"]
+    lines = []
+    for row in again:
+        floor = row["MAPE"]
+        if isinstance(floor, float) and floor > _FLOOR:
+            lines.append(
+                f"{row['quantity']}: this machine repeats itself to {100 * floor:.1f} % only; "
+                "judge by how little above that the mean error is"
+            )
+    return lines

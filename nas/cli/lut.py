@@ -1,7 +1,8 @@
 """`nas lut`: what a device's LUT holds."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +20,10 @@ from nas.cli.options import (
 )
 from nas.cli.output import print_json, print_table, show
 
+if TYPE_CHECKING:
+    from latency_lut import Ceilings, DominatedChoice
+    from nas.lut_rows import Row
+
 app = typer.Typer(help="Latency LUTs: show, coverage, export, import.", no_args_is_help=True)
 
 ParquetFile = Annotated[Path, typer.Argument(metavar="FILE.parquet")]
@@ -29,38 +34,57 @@ def show_lut(
     space: SpaceRef,
     device: DeviceName,
     precision: Precision = "fp32",
+    dominated: Annotated[
+        bool,
+        typer.Option("--dominated", help="Show the choices that are pointless on this device."),
+    ] = False,
     only: Only = None,
     data: DataRef = None,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
-    """Show what each segment of a space costs on a device, dearest first."""
-    from nas.access import open_lut
-    from nas.ledger import space_keys
-    from nas.units import MS
+    """Show what each segment of a space costs on a device, dearest first, and what it achieves."""
+    from latency_lut import domination, open_store
+    from nas.access import check_precision, open_lut
+    from nas.lut_rows import dominated_rows, segment_rows
     from nas.workspace import open_space
 
-    keys = space_keys(open_space(space, only=only or (), data=data))
-    with open_lut(device, devices, storage, precision) as lut:
-        entries = [entry for key, entry in lut.entries.items() if key in keys]
-    rows = [
-        {
-            "segment": e.key,
-            "latency_ms": e.latency_ns * MS,
-            "low_ms": e.low_ns * MS,
-            "high_ms": e.high_ns * MS,
-            "carriers": e.carriers,
-            "quality": e.quality,
-        }
-        for e in sorted(entries, key=lambda entry: -entry.latency_ns)
-    ]
+    found = open_space(space, only=only or (), data=data)
+    check_precision(found, precision)
+    with open_lut(device, devices, storage, precision) as lut, open_store(storage) as store:
+        ceilings = store.ceilings(lut.profile.id)
+    if dominated:
+        choices = domination(found, lut).choices
+        if json:
+            print_json(dominated_rows(choices))
+        else:
+            _show_dominated(choices, f"{space} on {device}")
+        return
+    rows = segment_rows(found, lut, ceilings)
     if json:
         print_json(rows)
     elif rows:
-        print_table(f"{space} on {device}", list(rows[0]), [list(r.values()) for r in rows])
+        _show_segments(rows, f"{space} on {device}", ceilings)
     else:
         show(f"no segment of {space} known; fill: nas profile --space {space} --device {device}")
+
+
+def _show_segments(rows: Sequence["Row"], where: str, ceilings: "Ceilings | None") -> None:
+    from nas.lut_rows import SEGMENT_COLUMNS, ceiling_words, common_ending, segment_cells
+
+    ending = common_ending(rows).replace("@", ", ")
+    title = f"{where}{ending}; {ceiling_words(ceilings)}"
+    print_table(title, SEGMENT_COLUMNS, segment_cells(rows))
+
+
+def _show_dominated(choices: Sequence["DominatedChoice"], where: str) -> None:
+    from nas.lut_rows import DOMINATED_COLUMNS, dominated_cells
+
+    if choices:
+        print_table(f"dominated in {where}", DOMINATED_COLUMNS, dominated_cells(choices))
+    else:
+        show(f"no choice of {where} is dominated, as far as good entries tell")
 
 
 @app.command()
@@ -76,10 +100,11 @@ def coverage(
 ) -> None:
     """Tell which share of a space's segments a device's LUT knows."""
     from latency_lut import coverage as coverage_of
-    from nas.access import open_lut
+    from nas.access import check_precision, open_lut
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
+    check_precision(found, precision)
     with open_lut(device, devices, storage, precision) as lut:
         covered = coverage_of(found, lut, precision)
     if json:

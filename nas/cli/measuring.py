@@ -1,6 +1,6 @@
 """`nas profile`, `nas predict`, `nas measure`: filling a LUT, asking it, and the truth."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from nas.cli.options import (
     Json,
     Only,
     Precision,
+    Precisions,
     Seed,
     SkipBad,
     SpaceRef,
@@ -20,19 +21,40 @@ from nas.cli.options import (
 )
 from nas.cli.output import print_json, progress_bar, say, show
 
+if TYPE_CHECKING:
+    from latency_lut import DeviceProfile
+    from nas.measurement import Rig
+
 Source = Annotated[str, typer.Argument(metavar="FILE|-", help="Architectures, one JSON a line.")]
 
 
 def profile(
     space: SpaceRef,
     device: DeviceName,
-    precision: Precision = "fp32",
+    precision: Precisions = "fp32",
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0.01, help="End after so many minutes.")
     ] = None,
     contexts: Annotated[
         int, typer.Option("--contexts", min=1, help="Networks in which to see each segment.")
     ] = 2,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME",
+            help="Start from the LUT of this other device: run a few carriers only, take the rest "
+            "over, and tell how far off held-out carriers are predicted.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            min=2,
+            help="With --from: carriers that the device is to run in all; 30 if left out.",
+        ),
+    ] = None,
     only: Only = None,
     data: DataRef = None,
     seed: Seed = 0,
@@ -41,44 +63,108 @@ def profile(
     json: Json = False,
 ) -> None:
     """Fill the device's LUT for a space; a second call goes on where the first stopped."""
-    from nas.access import rigs
-    from nas.profiling import campaign_words
-    from nas.profiling import profile as run_campaign
+    from nas.access import rigs_in_each
+    from nas.ceilings import note_ceilings
+    from nas.errors import BadInput
+    from nas.transferring import SAMPLES, choose_source, find_sources
     from nas.workspace import open_space
 
+    if samples is not None and source is None:
+        raise BadInput("--samples goes with --from NAME; a whole campaign ends by itself")
     found = open_space(space, only=only or (), data=data)
-    for rig in rigs(device, devices, storage, found, precision):
-        with progress_bar("profile") as report:
-            campaign = run_campaign(
-                rig,
-                minutes=minutes,
-                contexts_wanted=contexts,
-                seed=seed,
-                on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
-            )
-        outcome = {
-            "device": rig.device.name,
-            "device_profile": rig.profile.id,
-            "space": found.name,
-            "carriers": campaign.carriers,
-            "known": campaign.known,
-            "total": campaign.total,
-            "coverage": campaign.coverage,
-            "ended": campaign.ended,
-            "elapsed_s": campaign.elapsed_s,
-            "failures": list(campaign.failures),
-            "given_up": list(campaign.given_up),
-        }
+    sources = find_sources(source, devices, storage, found, precision) if source else ()
+    for rig in rigs_in_each(device, devices, storage, found, precision):
+        start = choose_source(rig, sources) if sources else None
+        note_ceilings(rig)
+        if start is not None:
+            outcome, words = _transfer(rig, start, samples or SAMPLES, minutes, seed)
+        else:
+            outcome, words = _campaign(rig, minutes, contexts, seed)
         if json:
             print_json(outcome)
-        else:
-            show(
-                f"{rig.device.name}: {campaign.known} of {campaign.total} segment keys of "
-                f"{found.name} known ({campaign.coverage:.1%}) after {campaign.carriers} carriers "
-                f"in {campaign.elapsed_s:.0f} s; ended: {campaign.ended}"
-            )
-            for key in campaign.given_up:
-                show(f"{rig.device.name} cannot run {key}")
+            continue
+        for line in words:
+            show(line)
+
+
+def _campaign(
+    rig: "Rig", minutes: float | None, contexts: int, seed: int
+) -> tuple[dict[str, object], list[str]]:
+    """A whole campaign: its document, and its lines for people."""
+    from nas.profiling import campaign_words
+    from nas.profiling import profile as run_campaign
+
+    with progress_bar("profile") as report:
+        campaign = run_campaign(
+            rig,
+            minutes=minutes,
+            contexts_wanted=contexts,
+            seed=seed,
+            on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
+        )
+    outcome = {
+        **_what(rig),
+        "carriers": campaign.carriers,
+        "known": campaign.known,
+        "total": campaign.total,
+        "coverage": campaign.coverage,
+        "ended": campaign.ended,
+        "elapsed_s": campaign.elapsed_s,
+        "failures": list(campaign.failures),
+        "given_up": list(campaign.given_up),
+    }
+    words = (
+        f"{rig.device.name}: {campaign.known} of {campaign.total} segment keys of "
+        f"{rig.space.name} in {rig.precision} known ({campaign.coverage:.1%}) after "
+        f"{campaign.carriers} carriers in {campaign.elapsed_s:.0f} s; ended: {campaign.ended}"
+    )
+    refused = [f"{rig.device.name} cannot run {key}" for key in campaign.given_up]
+    return outcome, [words, *refused]
+
+
+def _transfer(
+    rig: "Rig", source: "DeviceProfile", samples: int, minutes: float | None, seed: int
+) -> tuple[dict[str, object], list[str]]:
+    """A few carriers and another device's LUT: its document, and its lines for people."""
+    from nas.transfer_lines import transfer_fields, transfer_lines
+    from nas.transferring import start_from
+
+    with progress_bar("profile") as report:
+        transfer = start_from(
+            rig,
+            source,
+            samples=samples,
+            minutes=minutes,
+            seed=seed,
+            on_progress=lambda s: report(s.done, None, f"{s.carriers} carriers"),
+        )
+    sampling = transfer.sampling
+    outcome = {
+        **_what(rig),
+        "carriers": sampling.carriers,
+        "known": transfer.known,
+        "total": transfer.total,
+        "coverage": transfer.known / transfer.total,
+        "ended": "minutes" if sampling.left else "complete",
+        "elapsed_s": sampling.elapsed_s,
+        "failures": list(sampling.failures),
+        "given_up": [],
+        "transfer": transfer_fields(transfer),
+    }
+    words = (
+        f"{rig.device.name}: {sampling.carriers} carriers of {rig.space.name} in {rig.precision} "
+        f"in {sampling.elapsed_s:.0f} s"
+    )
+    return outcome, [words, *transfer_lines(transfer)]
+
+
+def _what(rig: "Rig") -> dict[str, object]:
+    return {
+        "device": rig.device.name,
+        "device_profile": rig.profile.id,
+        "space": rig.space.name,
+        "precision": rig.precision,
+    }
 
 
 def predict(

@@ -38,7 +38,29 @@ DataRef = Annotated[
     ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="Name in the inventory, or local.")]
-Precision = Annotated[str, typer.Option("--precision", help="Number format of the networks: fp32.")]
+_PRECISIONS = "fp32; int8: 8-bit weights, for images 8-bit activations too; int4: 4-bit weights"
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help=f"Number format of the networks. {_PRECISIONS}. Which a space has: nas spaces show.",
+    ),
+]
+Precisions = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="P[,P…]",
+        help=f"Number formats, one campaign each. {_PRECISIONS}. Which a space has: nas spaces "
+        "show.",
+    ),
+]
+StudyPrecision = Annotated[
+    str | None,
+    typer.Option(
+        "--precision", help=f"Number format; the study's, or fp32, if left out. {_PRECISIONS}."
+    ),
+]
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Answer the good lines although some are malformed.")
 ]

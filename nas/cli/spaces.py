@@ -59,19 +59,21 @@ def show_space(
     """Show a space's choices and how many architectures and segments it has."""
     from nas.ledger import space_keys
     from nas.workspace import open_space
+    from search_spaces import FP32, PRECISIONS
 
     found = open_space(_chosen(space, space_option), only=only or (), data=data)
     choices = [
         {"choice": c.name, "values": list(c.values), "parent": c.parent, "when": list(c.when)}
         for c in found.choices
     ]
-    keys = len(space_keys(found))
+    keys = len(space_keys(found, FP32))
     if json:
         print_json(
             {
                 "space": found.name,
                 "architectures": str(found.count()),
                 "segment_keys": keys,
+                "precisions": list(found.precisions),
                 "choices": choices,
             }
         )
@@ -79,6 +81,8 @@ def show_space(
     rows = [(c["choice"], c["values"], _condition(c["parent"], c["when"])) for c in choices]
     print_table(found.name, ("choice", "values, small to large", "has an effect when"), rows)
     show(f"{float(found.count()):.3g} architectures, {keys} segment keys, task {found.task}")
+    for precision in found.precisions:
+        show(f"{precision}: {PRECISIONS[precision]}")
 
 
 @app.command()

@@ -17,6 +17,7 @@ from nas.cli.options import (
     Seed,
     SpaceRef,
     Storage,
+    StudyPrecision,
 )
 from nas.cli.output import print_json, print_table, progress_bar, say, show
 
@@ -92,6 +93,7 @@ def search(
         raise typer.Exit(1) from None
     attach_report(open_study(study, storage), storage)
     _print_front(study, found, json)
+    _tell_precision(precision)
     say(f"next: nas verify {study}   measures this front on {device}")
 
 
@@ -110,6 +112,7 @@ def front(
     if csv:
         write_csv(study_report(opened, storage), csv)
     _print_front(study, opened.front(), json)
+    _tell_precision(opened.settings.precision)
 
 
 def verify(
@@ -140,6 +143,7 @@ def verify(
     if outcome.failures:
         say(f"{len(outcome.failures)} could not be measured; the same command tries them again")
     _print_front(study, outcome.front, json)
+    _tell_precision(opened.settings.precision)
     if outcome.failures:
         raise typer.Exit(1)
 
@@ -191,7 +195,7 @@ def export(
     study: Annotated[
         str | None, typer.Option("--study", help="Take the weights of this study's supernet.")
     ] = None,
-    precision: Precision = "fp32",
+    precision: StudyPrecision = None,
     only: Only = None,
     data: DataRef = None,
     storage: Storage = DEFAULT_STORAGE,
@@ -199,37 +203,39 @@ def export(
     json: Json = False,
 ) -> None:
     """Write an architecture as ONNX with its inherited weights, checked against PyTorch."""
-    from nas.access import check_precision
-    from nas.architecture_lines import read_architecture
-    from nas.exporting import export_architecture
+    from nas.export_source import source_at_random, source_of_study
     from nas.open_study import open_study
     from nas.workspace import open_space
 
-    check_precision(precision)
     if study is None:
         found = open_space(space, only=only or (), data=data)
-        architecture, modules, notes = read_architecture(arch, found), None, {}
+        source = source_at_random(found, arch, precision)
         say("no --study given: the weights are random, good for timing only")
     else:
-        opened = open_study(study, storage)
-        found = opened.space
-        architecture, notes = read_architecture(arch, found), opened.workspace().input_notes
-        modules = opened.estimator().modules(architecture)
-    exported = export_architecture(found, architecture, output, modules, notes)
+        source = source_of_study(open_study(study, storage), arch, precision)
+    exported = source.write(output)
+    agreement = exported.agreement
     document = {
-        "id": architecture.id,
+        "id": source.architecture.id,
         "file": str(exported.path),
         "size_bytes": exported.size_bytes,
-        "weights": f"study {study}" if study else "random",
+        "weights": source.weights,
+        "precision": source.quantization.precision,
         "largest_difference": exported.largest_difference,
+        "top1_agreement": agreement and agreement.top1,
+        "logits_error": agreement and agreement.logits_error,
     }
     if json:
         print_json(document)
-    else:
-        show(
-            f"wrote {exported.path} ({exported.size_bytes} bytes, weights: {document['weights']}, "
-            f"within {exported.largest_difference:.1e} of PyTorch)"
+        return
+    close = f"within {exported.largest_difference:.1e} of PyTorch"
+    if agreement:
+        close = (
+            f"{document['precision']}: on {agreement.answers} answers {agreement.top1:.1%} as "
+            f"PyTorch's fp32, logits off by {agreement.logits_error:.1%} of their size"
         )
+    weights = f"weights: {source.weights}"
+    show(f"wrote {exported.path} ({exported.size_bytes} bytes, {weights}, {close})")
 
 
 def quiet_optuna() -> None:
@@ -248,6 +254,15 @@ def _print_front(study: str, found: "Front", json: bool) -> None:
     elif cells:
         print_table(f"front of {study}", list(cells[0]), [list(row.values()) for row in cells])
     require_feasible(study, found)
+
+
+def _tell_precision(precision: str) -> None:
+    """A front in a lower precision stands on two legs of different kind."""
+    if precision != "fp32":
+        say(
+            f"latency and memory are those of {precision} networks, accuracy that of fp32 weights; "
+            "nas export tells how well the two agree"
+        )
 
 
 COMMANDS = (search, front, verify, report, dashboard, export)

@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.device_agents.agent_host import Host
 from tests.ssh_board import Board, Start, clean_board, running_boards, small_board, start_board
 
 __all__ = ["running_boards", "small_board", "start_board"]  # fixtures
 
 MODELS = Path(__file__).with_name("models.py")
+
+StartHost = Callable[..., Host]
 
 
 @pytest.fixture(params=["asyncssh", "sshd"])
@@ -37,3 +41,25 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     subprocess.run([sys.executable, str(MODELS), str(folder)], check=True)
     return folder
+
+
+@pytest.fixture
+def start_host(tmp_path: Path, models: Path) -> Iterator[StartHost]:
+    """Starts an agent; several have one folder, as on a device."""
+    hosts: list[Host] = []
+
+    def start(*options: str) -> Host:
+        hosts.append(Host(tmp_path / "agent", models, *options))
+        return hosts[-1]
+
+    yield start
+    for host in hosts:
+        host.process.kill()
+        host.process.wait()
+        host.process.stdin.close()
+        host.process.stdout.close()
+
+
+@pytest.fixture
+def host(start_host: StartHost) -> Host:
+    return start_host()

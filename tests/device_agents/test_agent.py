@@ -1,144 +1,24 @@
 import ast
-import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from device_agents import agent
-
-AGENT = Path(agent.__file__)
-Json = dict[str, object]
-
-
-class Host:
-    """An agent in its own process, and the host's end of its pipe."""
-
-    def __init__(self, folder: Path, models: Path) -> None:
-        self.folder = folder
-        self._models = models
-        self.process = subprocess.Popen(
-            [sys.executable, str(AGENT), "serve", "--folder", str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def put(self, name: str) -> str:
-        source = self._models / f"{name}.onnx"
-        digest = hashlib.sha256(source.read_bytes()).hexdigest()
-        (self.folder / "models").mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, self.folder / "models" / f"{digest}.onnx")
-        return digest
-
-    def send(self, **request: object) -> None:
-        self.send_line(json.dumps({"id": 1, **request}))
-
-    def send_line(self, line: str) -> None:
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def receive(self) -> Json:
-        return json.loads(self.process.stdout.readline())
-
-    def ask(self, **request: object) -> Json:
-        """The reply to a request, without the beats before it."""
-        self.send(**request)
-        while "beat" in (reply := self.receive()):
-            pass
-        return reply
-
-    def job(self, model: str, **changes: object) -> Json:
-        return self.ask(**job(model, **changes))
-
-    def run(self, model: str, **changes: object) -> Json:
-        reply = self.job(model, **changes)
-        assert "result" in reply, reply
-        return reply["result"]
-
-    def fail(self, model: str, **changes: object) -> Json:
-        return self.job(model, **changes)["error"]
-
-    def wait_for_child(self) -> int:
-        """The process id of the child that runs a job; it has loaded its libraries."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        while not (pids := children.read_text().split()):
-            time.sleep(0.01)
-        while "onnxruntime" not in Path(f"/proc/{pids[0]}/maps").read_text():
-            time.sleep(0.01)
-        return int(pids[0])
-
-
-def feed(name: str, dtype: str, *shape: int, low: float = -1, high: float = 1) -> Json:
-    return {"name": name, "dtype": dtype, "shape": shape, "low": low, "high": high}
-
-
-def phase(name: str, *feeds: Json) -> Json:
-    return {"name": name, "feeds": feeds}
-
-
-INFER = phase("infer", feed("x", "float32", 1, 3, 16, 32))
-FOREVER = [phase("infer", feed("x", "float32", 1), feed("rounds", "int64", low=1e12, high=1e12))]
-
-
-def job(model: str, **changes: object) -> Json:
-    request = {
-        "op": "job",
-        "kind": "time",
-        "model": model,
-        "canary": None,
-        "phases": [INFER],
-        "threads": 1,
-        "provider": "CPUExecutionProvider",
-        "max_seconds_per_phase": 0.1,
-        "limit_s": 60.0,
-        "memory_limit_bytes": None,
-        "seed": 0,
-    }
-    return {**request, **changes}
-
-
-StartHost = Callable[[], Host]
-
-
-@pytest.fixture
-def start_host(tmp_path: Path, models: Path) -> Iterator[StartHost]:
-    hosts: list[Host] = []
-
-    def start() -> Host:
-        hosts.append(Host(tmp_path / "agent", models))
-        return hosts[-1]
-
-    yield start
-    for host in hosts:
-        host.process.kill()
-        host.process.wait()
-        host.process.stdin.close()
-        host.process.stdout.close()
-
-
-@pytest.fixture
-def host(start_host: StartHost) -> Host:
-    return start_host()
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process ends within ten seconds; a zombie has ended."""
-    for _ in range(1000):
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        time.sleep(0.01)
-    return False
+from tests.device_agents.agent_host import (
+    AGENT,
+    FOREVER,
+    INFER,
+    Json,
+    feed,
+    is_gone,
+    job,
+    phase,
+)
 
 
 def test_the_file_is_python_3_8():
@@ -425,13 +305,29 @@ def test_a_run_with_another_sequence_of_nodes_is_left_out():
     assert [node["name"] for node in agent.node_times(runs)] == ["a"]
 
 
-def timed(low_ns: int, high_ns: int, hot: bool = False) -> Json:
-    return {"latency_ns": 1000, "low_ns": low_ns, "high_ns": high_ns, "throttled": hot}
+def timed(low_ns: int, high_ns: int, throttle: list[str] | None = None) -> Json:
+    return {"latency_ns": 1000, "low_ns": low_ns, "high_ns": high_ns, "throttle": throttle}
+
+
+@pytest.mark.parametrize("jump_ns", [0, -3_600_000_000_000])
+def test_a_clock_that_stands_or_jumps_back_ends_the_job(jump_ns):
+    readings = iter([7_200_000_000_000, 7_200_000_000_000 + jump_ns])
+    with pytest.raises(
+        agent.AgentError, match="the device's clock says that 5 runs took"
+    ) as caught:
+        agent.time_runs(lambda: None, 5, clock=readings.__next__)
+    assert caught.value.kind == "clock"
+
+
+def test_time_is_told_by_clocks_that_nobody_sets():
+    tree = ast.walk(ast.parse(AGENT.read_text()))
+    used = {n.attr for n in tree if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "time"}
+    assert used == {"monotonic", "perf_counter_ns", "sleep"}
 
 
 def test_quality_names_the_worst_doubt():
     assert agent.quality(timed(990, 1010), None, None) == "good"
-    assert agent.quality(timed(990, 1010), 100, 109) == "good"
+    assert agent.quality(timed(990, 1010, []), 100, 109) == "good"
     assert agent.quality(timed(960, 1040), 100, 100) == "noisy"
     assert agent.quality(timed(960, 1040), 100, 112) == "drifted"
-    assert agent.quality(timed(960, 1040, hot=True), 100, 112) == "throttled"
+    assert agent.quality(timed(960, 1040, ["under-voltage"]), 100, 112) == "throttled"

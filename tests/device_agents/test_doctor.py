@@ -19,6 +19,8 @@ REST = [
     "temperature",
     "load",
     "onnxruntime",
+    "throttling",
+    "energy",
     "test inference",
 ]
 
@@ -43,6 +45,19 @@ def test_a_healthy_board_passes_every_check(able_board):
     assert found["test inference"].detail == "works, by CPUExecutionProvider with 1 threads"
     assert "installed on the device" in found["onnxruntime"].detail
     assert found["disk"].ok and found["memory"].ok and found["clock"].ok
+
+
+def test_a_raspberry_pi_tells_that_it_was_throttled_and_has_a_meter(able_board):
+    able_board.add_program(
+        "vcgencmd",
+        'case "$1" in get_throttled) echo throttled=0x50000 ;; '
+        "*) printf 'A_A current(0)=0.5A\\n A_V volt(1)=5.0V\\n' ;; esac",
+    )
+    found = by_name(examine(able_board.device))
+    assert found["throttling"].ok
+    assert found["throttling"].detail == "none now; since its start: under-voltage, throttled"
+    assert found["energy"].detail == "measured by pmic"
+    assert found["test inference"].ok
 
 
 def test_this_machine_is_examined_without_a_network():

@@ -25,6 +25,8 @@ FACTS = {
     "clock_hz": {"min": 1500000000, "max": 2400000000},
     "spinning": True,
     "method": 1,
+    "power_mode": None,
+    "governor_set": True,
 }
 
 
@@ -51,6 +53,7 @@ def test_facts_arrive_and_unknown_ones_stay_unknown(identity):
         {"cores": (0, 1)},
         {"spinning": False},
         {"method": 2},
+        {"power_mode": "1: 7W"},
         {"ram_bytes": 4 * 2**30},
     ],
 )
@@ -58,9 +61,16 @@ def test_what_changes_latencies_makes_a_new_profile(identity, change):
     assert dataclasses.replace(identity, **change).profile_id != identity.profile_id
 
 
-@pytest.mark.parametrize("change", [{"python": "3.11.9"}, {"ram_bytes": 8 * 2**30 - 2**24}])
+@pytest.mark.parametrize(
+    "change",
+    [{"python": "3.11.9"}, {"ram_bytes": 8 * 2**30 - 2**24}, {"governor_set": False}],
+)
 def test_what_does_not_change_latencies_keeps_the_profile(identity, change):
     assert dataclasses.replace(identity, **change).profile_id == identity.profile_id
+
+
+def test_a_board_without_power_modes_keeps_the_profile_that_it_had_before_they_were_read(identity):
+    assert identity.profile_id == "35e7dbdbe8eb"
 
 
 def test_it_can_be_kept_as_json(identity):
@@ -80,6 +90,8 @@ def test_it_can_be_kept_as_json(identity):
         ("clock_hz", {"min": 1}),
         ("spinning", 1),
         ("board", 7),
+        ("power_mode", 0),
+        ("governor_set", None),
     ],
 )
 def test_an_absurd_fact_is_refused_with_its_name(fact, lie):

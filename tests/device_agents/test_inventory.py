@@ -49,6 +49,15 @@ def test_the_file_may_say_how_this_machine_is_used(tmp_path):
     assert Inventory.load(path).get("local").threads == 2
 
 
+def test_a_device_may_keep_its_governor(tmp_path):
+    path = tmp_path / "devices.toml"
+    path.write_text('[devices.pi5]\nhost = "pi5"\ngovernor = "keep"\n')
+    assert Inventory.load(path).get("pi5").governor == "keep"
+    path.write_text('[devices.pi5]\nhost = "pi5"\ngovernor = "powersave"\n')
+    with pytest.raises(BadInventory, match="governor is 'powersave'; it must be: performance or"):
+        Inventory.load(path)
+
+
 def test_an_unknown_device_is_told_with_the_nearest_name():
     inventory = Inventory().with_device(PI)
     with pytest.raises(UnknownDevice, match="'pi4'; did you mean pi5") as caught:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from device_agents.conditions import Gate
 from device_agents.errors import ProtocolError
 from device_agents.jobs import Job, JobKind, Phase
 from device_agents.results import JobResult, read_result
@@ -26,6 +27,16 @@ ANSWER: dict[str, Any] = {
             "mad_ns": 2,
             "quality": "noisy",
             "nodes": [{"name": "a", "op_type": "Add", "provider": "CPU", "duration_ns": 99}],
+            "temp_c": 48.686,
+            "clock_hz": 1500000000,
+            "throttle": [],
+            "energy": {
+                "sensor": "ina3221:VDD_IN",
+                "energy_uj": 900,
+                "idle_uw": 2000000,
+                "run_ns": 150000,
+                "runs": 13334,
+            },
         }
     ],
     "load_ns": 5000,
@@ -36,8 +47,13 @@ ANSWER: dict[str, Any] = {
     "cores": [2, 3],
     "canary_before_ns": 50,
     "canary_after_ns": None,
+    "canary_between_ns": [],
     "model_sha256": DIGEST,
     "warnings": [],
+    "governor": "performance",
+    "gate": {"waited_ns": 200000000, "missed": []},
+    "retries": 1,
+    "energy_absent": None,
 }
 
 
@@ -62,6 +78,27 @@ def test_a_good_answer_is_believed():
     assert (result.canary_before_ns, result.canary_after_ns) == (50, None)
     with pytest.raises(KeyError):
         result.phase("decode")
+
+
+def test_what_surrounded_the_measurement_is_told():
+    result = read(ANSWER)
+    phase = result.phase("infer")
+    assert (phase.temp_c, phase.clock_hz, phase.throttle) == (48.686, 1500000000, ())
+    assert (result.governor, result.retries, result.energy_absent) == ("performance", 1, None)
+    assert result.gate == Gate(waited_ns=200000000, missed=())
+    assert phase.energy is not None
+    assert phase.energy.over_idle_uj == 600  # 900 uJ, less 150 us of 2 W
+
+
+def test_what_a_device_does_not_know_is_none_and_never_zero():
+    answer = copy.deepcopy(ANSWER)
+    answer["phases"][0].update(temp_c=None, clock_hz=None, throttle=None, energy=None)
+    answer.update(governor=None, gate=None, energy_absent="no sensor: no RAPL")
+    result = read(answer)
+    phase = result.phase("infer")
+    assert phase.temp_c is phase.clock_hz is phase.throttle is phase.energy is None
+    assert result.governor is result.gate is None
+    assert result.energy_absent == "no sensor: no RAPL"
 
 
 LIES = [
@@ -97,6 +134,29 @@ LIES = [
     ("phases.0.nodes", []),
     ("phases.0.nodes.0.duration_ns", 0),
     ("phases.0.nodes.0.name", None),
+    ("phases.0.group_ns", [100, -3]),
+    ("phases.0.group_ns", [100, 0]),
+    ("phases.0.group_ns", [100, 10**18]),
+    ("phases.0.temp_c", float("nan")),
+    ("phases.0.temp_c", -256.0),
+    ("phases.0.temp_c", True),
+    ("phases.0.temp_c", "48"),
+    ("phases.0.clock_hz", 0),
+    ("phases.0.throttle", "under-voltage"),
+    ("phases.0.throttle", [7]),
+    ("phases.0.energy", 900),
+    ("phases.0.energy.energy_uj", 0),
+    ("phases.0.energy.energy_uj", float("inf")),
+    ("phases.0.energy.idle_uw", -1),
+    ("phases.0.energy.run_ns", 0),
+    ("phases.0.energy.runs", 0),
+    ("phases.0.energy.sensor", None),
+    ("governor", 3),
+    ("gate", []),
+    ("gate.waited_ns", -1),
+    ("gate.missed", None),
+    ("retries", -1),
+    ("energy_absent", 0),
 ]
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from device_agents.inventory import Device
 from device_agents.jobs import Feed, Job, Phase
 from device_agents.local import LocalTransport
 from device_agents.session import Session, open_session
+from tests.device_agents.test_identity import FACTS
 
 LOCAL = Device(name="local")
 FEED = Feed(name="x", dtype="float32", shape=(1, 3, 16, 32))
@@ -175,3 +177,39 @@ def test_beats_are_no_answer_but_an_end_is_an_end(models):
     beats = [{"id": 2, "beat": "running"}] * 3
     with pytest.raises(ConnectionLost):
         introduce_and_run(liar([HELLO], beats), models)
+
+
+def measured(governor: str) -> dict[str, object]:
+    return {
+        "phases": [],
+        "load_ns": 1,
+        "peak_bytes": 1,
+        "peak_kind": "resident_over_empty_session",
+        "provider": "CPUExecutionProvider",
+        "threads": 1,
+        "cores": [0],
+        "canary_before_ns": None,
+        "canary_after_ns": None,
+        "canary_between_ns": [],
+        "model_sha256": None,
+        "warnings": [],
+        "governor": governor,
+        "gate": None,
+        "retries": 0,
+        "energy_absent": None,
+    }
+
+
+def test_what_was_measured_under_another_governor_is_not_used(models):
+    digest = hashlib.sha256((models / "network.onnx").read_bytes()).hexdigest()
+    governors = ["performance", "ondemand"]
+    results = [measured(governor) | {"model_sha256": digest} for governor in governors]
+    answers = [{**FACTS, "governor": "performance"}, *results]
+    session = liar(
+        [HELLO], *([{"id": number, "result": result}] for number, result in enumerate(answers, 2))
+    )
+    session.greet()
+    session.introduce()
+    assert session.run(MEMORY, models / "network.onnx").governor == "performance"
+    with pytest.raises(DeviceUnusable, match="changed from performance to ondemand"):
+        session.run(MEMORY, models / "network.onnx")

@@ -80,7 +80,7 @@ def test_a_restriction_that_names_no_choice_or_value_is_refused(empty_desk):
 
 def test_a_precision_that_cannot_be_measured_is_refused(empty_desk):
     said = empty_desk.refused(2, "profile", *ON_LOCAL, "--precision", "int4")
-    assert "'int4' is not supported" in said
+    assert "space 'mobile' has no precision 'int4'; it has: fp32, int8" in said
 
 
 # Lines of architectures.

@@ -24,6 +24,35 @@ def test_the_lut_is_shown_with_the_dearest_segment_first(profiled):
     assert latencies == sorted(latencies, reverse=True)
 
 
+def test_segments_stand_beside_the_ceilings_of_the_device(profiled):
+    rows = profiled.ok("lut", "show", *ON_LOCAL, "--json").json
+    (kept,) = rows_of(profiled.database, "SELECT flops_per_s, bytes_per_s FROM lut_ceilings")
+    for row in rows:
+        assert [row["ceiling_gflop_s"] * 1e9, row["ceiling_gb_s"] * 1e9] == pytest.approx(kept)
+        assert row["low_ms"] <= row["latency_ms"] <= row["high_ms"]
+        assert row["gflop_s"] > 0
+        assert row["bound"] in ("compute", "memory")
+        ceiling, rate = (
+            (row["ceiling_gflop_s"], row["gflop_s"])
+            if row["bound"] == "compute"
+            else (row["ceiling_gb_s"], row["gb_s"])
+        )
+        assert row["ceiling_share"] == pytest.approx(rate / ceiling)
+    shown = profiled.ok("lut", "show", *ON_LOCAL).out
+    assert "GFLOP/s and" in shown
+    assert "of ceiling" in shown
+
+
+def test_dominated_choices_are_a_listing_of_their_own(profiled):
+    rows = profiled.ok("lut", "show", *ON_LOCAL, "--dominated", "--json").json
+    shown = profiled.ok("lut", "show", *ON_LOCAL, "--dominated").out
+    for row in rows:  # which there are is for this machine to say
+        assert row["choice"] != row["dominated_by"]
+        assert 0 < row["contexts"] <= row["compared"]
+        assert 0 < row["faster_share"] < 1
+    assert "is dominated" in shown if not rows else "dominated by" in shown
+
+
 def test_a_second_profile_has_nothing_left_to_do(profiled):
     ran = profiled.ok("profile", *ON_LOCAL, "--contexts", "1", "--json")
     assert ran.json["carriers"] == 0

@@ -80,6 +80,26 @@ def tiny_space(phases: Sequence[str] = ("infer",)) -> Space:
     )
 
 
+def wide_space(places: int, options: int) -> Space:
+    """So many places in a row, each with so many blocks of its own to choose from."""
+
+    def place(number: int) -> Place:
+        name = f"choice{number}"
+
+        def make(values: Mapping[str, Value]) -> Block:
+            return Dense(size=1 + number * options + int(values[name]))
+
+        return Place(f"place{number}", (name,), make)
+
+    return Space(
+        name="wide",
+        task=ImageTask(),
+        choices=tuple(Choice(f"choice{n}", tuple(range(options))) for n in range(places)),
+        places=tuple(place(n) for n in range(places)),
+        phases=(Phase("infer"),),
+    )
+
+
 def true_ns(segment: Segment, phase: Phase) -> int:
     """What the arithmetic device takes: 1000 ns a unit of size, 500 for a bias, thrice to learn."""
     block = segment.block

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from latency_lut import next_carrier
+from latency_lut import next_carrier, sharpening_carrier
 from search_spaces import Architecture, Space, load_space
 
 
@@ -40,6 +40,56 @@ def test_a_campaign_on_mobile_at_one_resolution_and_width_sees_ten_segments_a_ca
     assert len(seen) == len(space_keys(space)) == 182
     # Each network shows one of the 18 first blocks of a stage, so no campaign can do with less.
     assert carriers == 18
+
+
+def test_two_contexts_of_every_segment_of_mobile_take_one_carrier_for_five_keys():
+    space = load_space("mobile").restricted({"resolution": [112], "width": [1.0]})
+    carriers, seen = run_campaign(space, 2)
+    assert min(seen.values()) >= 2
+    assert len(seen) == 182
+    assert carriers <= 182 // 5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_carriers_are_of_every_size(seed):
+    """What a whole network does to its segments is learnt from small ones and large ones."""
+    space = load_space("mobile").restricted({"resolution": [112], "width": [1.0]})
+    rng, seen, sizes = np.random.default_rng(seed), Counter(), []
+    while (carrier := next_carrier(space, seen, "fp32", rng, 2)) is not None:
+        seen.update(keys_of(space, carrier))
+        sizes.append(len(space.segments(carrier)))
+    smallest, largest = (len(space.segments(a)) for a in (space.smallest(), space.largest()))
+    assert len(set(sizes)) >= 6
+    assert min(sizes) < (smallest + largest) / 2 < max(sizes)
+
+
+def test_the_network_that_sharpens_most_holds_the_segment_with_most_to_gain(space):
+    wanted = "dense(bias=1,size=20)@infer/fp32"
+    gains = {key: 1.0 for key in space_keys(space)} | {wanted: 100.0}
+    for seed in range(5):
+        carrier = sharpening_carrier(space, gains, "fp32", np.random.default_rng(seed))
+        assert wanted in keys_of(space, carrier)
+
+
+def test_where_nothing_is_to_be_gained_no_network_is(space):
+    rng = np.random.default_rng(0)
+    assert sharpening_carrier(space, {}, "fp32", rng) is None
+    assert sharpening_carrier(space, dict.fromkeys(space_keys(space), 0.0), "fp32", rng) is None
+    assert sharpening_carrier(space, dict.fromkeys(space_keys(space), 1.0), "int8", rng) is None
+
+
+def test_a_network_that_sharpens_gains_most_of_what_one_network_can():
+    space = load_space("mobile").restricted({"resolution": [112], "width": [1.0]})
+    rng = np.random.default_rng(0)
+    gains = {key: float(rng.exponential()) for key in sorted(space_keys(space))}
+
+    def gain(architecture: Architecture) -> float:
+        return sum(gains[key] for key in keys_of(space, architecture))
+
+    drawn = max(gain(space.sample(rng)) for _ in range(500))
+    found = [gain(sharpening_carrier(space, gains, "fp32", rng)) for _ in range(10)]
+    assert max(found) > drawn
+    assert min(found) > drawn / 2
 
 
 def test_a_campaign_on_language_sees_both_phases_in_few_carriers():

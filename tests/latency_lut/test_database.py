@@ -114,6 +114,10 @@ def test_reading_needs_no_lock_while_another_writes(tmp_path):
         with open_store(f"sqlite:///{tmp_path}/nas.db") as store:
             assert len(store.networks(PROFILE.id)) == 1
             assert store.lut(PROFILE.id).entries
+        other.execute("ROLLBACK")
+        with open_store(f"sqlite:///{tmp_path}/nas.db") as store:  # and is kept afterwards
+            assert store.lut(PROFILE.id).entries
+        assert other.execute("SELECT count(*) FROM lut_fits").fetchone() == (1,)
 
 
 @pytest.fixture(scope="module")

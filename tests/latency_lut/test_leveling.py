@@ -1,76 +1,84 @@
-import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from latency_lut.leveling import NetworkTerm, level
-from latency_lut.timed_network import TimedNetwork, contexts_by_key
-
-TRUTH_NS = {f"k{i}": 1000.0 * (i + 1) for i in range(8)}
-
-
-def network(number, keys, factor=1.0):
-    segments = tuple((key, TRUTH_NS[key] * factor) for key in keys)
-    return TimedNetwork(f"arch{number}", "good", "space/infer", segments)
+from latency_lut.leveling import polish
+from latency_lut.sharing import share_out
+from latency_lut.timed_table import timed_table
+from tests.latency_lut.synthetic import device, networks_of
 
 
-def networks(factors, size=4):
-    rng = np.random.default_rng(0)
-    return [
-        network(i, [f"k{k}" for k in rng.choice(8, size=size, replace=False)], factor)
-        for i, factor in enumerate(factors)
-    ]
+def leveled_ns(given):
+    """What each row took once its network's level is taken out, and what it truly takes."""
+    found = polish(given, share_out(given))
+    return share_out(given) * np.exp(-found.levels)[given.network]
 
 
-def times(leveled):
-    seen = contexts_by_key(leveled.networks)
-    return {key: [c.latency_ns for c in found] for key, found in seen.items()}
+def true_ns(given):
+    return device().entry_ns[[int(given.keys[k][1:]) for k in given.key]]
 
 
 def test_networks_without_disturbance_are_left_as_they_are():
-    given = networks([1.0] * 40)
-    leveled = level(given)
-    for before, after in zip(given, leveled.networks, strict=True):
-        for (key, ns), (same_key, leveled_ns) in zip(before.segments, after.segments, strict=True):
-            assert key == same_key
-            assert leveled_ns == pytest.approx(ns, rel=1e-6)
-    assert leveled.term.slope == pytest.approx(0.0, abs=1e-6)
-    assert leveled.term.networks == 40
+    given = device().table(networks_of(40))
+    found = polish(given, share_out(given))
+    assert found.levels == pytest.approx(np.zeros(40), abs=1e-6)
+    assert found.entry_ns[given.key] == pytest.approx(true_ns(given), rel=1e-6)
 
 
 def test_a_disturbance_of_some_whole_networks_is_taken_out_of_their_segments():
-    factors = [1.5 if i % 4 == 0 else 1.0 for i in range(60)]
-    for key, found in times(level(networks(factors))).items():
-        assert found == pytest.approx([TRUTH_NS[key]] * len(found), rel=0.06)
+    factors = np.where(np.arange(60) % 4 == 0, 1.5, 1.0)
+    given = device().table(networks_of(60), slower=factors)
+    assert leveled_ns(given) == pytest.approx(true_ns(given), rel=0.01)
+    levels = polish(given, share_out(given)).levels
+    assert levels == pytest.approx(np.log(factors), abs=0.01)
 
 
-def test_networks_that_slow_with_their_size_give_a_term_that_says_so():
-    rng = np.random.default_rng(1)
-    given = []
-    for i in range(80):
-        keys = [f"k{k}" for k in rng.choice(8, size=int(rng.integers(2, 8)), replace=False)]
-        whole_ns = sum(TRUTH_NS[key] for key in keys)
-        given.append(network(i, keys, (whole_ns / 10_000) ** 0.2))
-    term = level(given).term
-    assert term.slope == pytest.approx(0.2, abs=0.05)
-    small, large = term.factor(np.array([5_000.0, 20_000.0]))
-    assert large / small == pytest.approx(4**term.slope)
+@pytest.mark.parametrize("seed", range(4))
+def test_levels_of_every_size_are_told_from_each_other(seed):
+    rng = np.random.default_rng(seed)
+    factors = np.exp(rng.normal(0.0, 0.2, 80))
+    given = device().table(networks_of(80, seed), slower=factors)
+    found = polish(given, share_out(given)).levels
+    expected = np.log(factors) - np.median(np.log(factors))
+    assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_the_median_level_is_none_at_all():
+    given = device().table(networks_of(41), slower=np.linspace(1.0, 3.0, 41))
+    assert np.median(polish(given, share_out(given)).levels) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_the_noise_of_single_segments_moves_levels_by_less_than_half_of_it():
+    given = device().table(networks_of(60))
+    noise = np.exp(np.random.default_rng(0).normal(0.0, 0.05, len(given.node_ns)))
+    noisy = replace(given, node_ns=given.node_ns * noise)
+    assert polish(noisy, share_out(noisy)).levels.std() < 0.05 / 2
 
 
 def test_a_network_that_shares_no_segment_says_nothing_of_a_level():
-    alone = TimedNetwork("alone", "good", "space/infer", (("only here", 777.0),))
-    leveled = level([*networks([1.0] * 40), alone])
-    assert times(leveled)["only here"] == [pytest.approx(777.0, rel=1e-6)]
+    networks = [("a", "good", 30.0), ("b", "good", 30.0), ("alone", "good", 777.0)]
+    rows = [(n, key, ns, 1) for n in (0, 1) for key, ns in (("x", 10.0), ("y", 20.0))]
+    given = timed_table(networks, [*rows, (2, "only here", 777.0, 1)])
+    found = polish(given, share_out(given))
+    assert found.levels[2] == 0.0
+    assert found.entry_ns[given.keys.index("only here")] == pytest.approx(777.0)
 
 
-def test_fewer_than_twenty_networks_are_not_leveled():
-    given = networks([1.0, 2.0] * 9)
-    leveled = level(given)
-    assert leveled.networks == tuple(given)
-    assert leveled.term == NetworkTerm()
+def test_segments_of_one_network_only_do_not_hide_its_level():
+    networks = [("a", "good", 1000.0), ("b", "good", 1000.0), ("slow", "good", 8000.0)]
+    rows = [(0, "shared", 1000.0, 1), (1, "shared", 1000.0, 1), (2, "shared", 2000.0, 1)]
+    own = [(2, f"own{i}", 2000.0, 1) for i in range(3)]
+    given = timed_table(networks, [*rows, *own])
+    found = polish(given, share_out(given))
+    assert found.levels == pytest.approx([0.0, 0.0, np.log(2.0)])
+    assert found.entry_ns == pytest.approx([1000.0] * 4)
 
 
-def test_a_term_leaves_sums_of_nothing_and_of_unknown_parts_alone():
-    term = NetworkTerm(slope=0.3, centre=math.log(1000.0), networks=20)
-    factors = term.factor(np.array([0.0, np.nan, 1000.0]))
-    assert factors.tolist() == [1.0, 1.0, 1.0]
+def test_segments_that_take_no_time_do_not_hide_a_level():
+    """In each network two segments of three were fused away."""
+    factors, rows = [1.0, 1.0, 1.0, 2.0], []
+    for n, factor in enumerate(factors):
+        rows += [(n, "real", 1000.0 * factor, 1), (n, "fused", 0.0, 0), (n, "gone", 0.0, 0)]
+    given = timed_table([(f"a{n}", "good", 1000.0 * f) for n, f in enumerate(factors)], rows)
+    assert polish(given, share_out(given)).levels == pytest.approx(np.log(factors))

@@ -1,10 +1,14 @@
+from pathlib import Path
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from latency_lut import DeviceProfile, StoreError
+from latency_lut import Ceilings, DeviceProfile, StoreError
 from tests.latency_lut.networks import PROFILE, all_architectures, measure, store_in, tiny_space
+
+DATABASES = Path(__file__).parent / "databases"
 
 
 @pytest.fixture
@@ -104,6 +108,53 @@ def test_a_changed_cost_breaks_the_checksum(exported, empty):
     assert "checksum" in refusal(empty, exported)
 
 
+CEILINGS = Ceilings(flops_per_s=110 * 10**9, bytes_per_s=12 * 10**9, quality="good")
+
+
+@pytest.fixture
+def with_ceilings(exported):
+    with store_in(exported.parent) as store:
+        store.add_ceilings(PROFILE.id, CEILINGS)
+        store.export_parquet(PROFILE.id, exported)
+    return exported
+
+
+def changed_metadata(path, key: bytes, change) -> None:
+    table = pq.read_table(path)
+    metadata = dict(table.schema.metadata)
+    metadata[key] = change(metadata[key])
+    pq.write_table(table.replace_schema_metadata(metadata), path)
+
+
+def test_the_ceilings_of_the_device_come_along(with_ceilings, empty):
+    assert empty.ceilings(PROFILE.id) is None
+    empty.import_parquet(with_ceilings)
+    assert empty.ceilings(PROFILE.id) == CEILINGS
+
+
+def test_a_file_without_ceilings_leaves_those_that_are_there(exported, empty):
+    empty.add_ceilings(PROFILE.id, CEILINGS)
+    empty.import_parquet(exported)
+    assert empty.ceilings(PROFILE.id) == CEILINGS
+
+
+def test_changed_ceilings_break_their_checksum_and_nothing_is_added(with_ceilings, empty):
+    changed_metadata(with_ceilings, b"edge_nas.ceilings", lambda text: text.replace(b"110", b"990"))
+    assert "checksum of its ceilings" in refusal(empty, with_ceilings)
+    assert empty.ceilings(PROFILE.id) is None
+
+
+def test_an_edge_nas_that_knows_no_ceilings_reads_the_rest(with_ceilings, empty):
+    """The checksum of the rest is what it was before there were ceilings."""
+    table = pq.read_table(with_ceilings)
+    metadata = {k: v for k, v in table.schema.metadata.items() if b"ceilings" not in k}
+    assert len(metadata) == len(table.schema.metadata) - 2
+    pq.write_table(table.replace_schema_metadata(metadata), with_ceilings)
+    empty.import_parquet(with_ceilings)
+    with store_in(with_ceilings.parent) as original:
+        assert empty.networks(PROFILE.id) == original.networks(PROFILE.id)
+
+
 def test_another_programs_parquet_is_refused(empty, tmp_path):
     path = tmp_path / "foreign.parquet"
     pd.DataFrame({"a": [1]}).to_parquet(path)
@@ -120,7 +171,37 @@ def test_a_later_format_is_refused_with_both_numbers(exported, empty):
     table = pq.read_table(exported)
     metadata = {**table.schema.metadata, b"edge_nas.lut_format": b"7"}
     pq.write_table(table.replace_schema_metadata(metadata), exported)
-    assert "format 7; this edge-nas reads 1" in refusal(empty, exported)
+    assert "format 7; this edge-nas reads up to 2" in refusal(empty, exported)
+
+
+def test_a_file_of_the_first_format_is_read_in_which_nothing_was_kept_of_what_was_observed(empty):
+    empty.import_parquet(DATABASES / "format1.parquet")
+    records = empty.networks(PROFILE.id)
+    assert [record.purpose for record in records] == ["carrier", "verify"]
+    assert [record.observed_json for record in records] == [None, None]
+    entry = empty.lut(PROFILE.id).entries["dense(bias=0,size=10)@infer/fp32"]
+    assert entry.latency_ns == 10_000
+
+
+def test_a_network_of_the_first_format_that_is_there_already_is_passed_over(empty):
+    """It has the digest that it had before records told what was observed."""
+    space = tiny_space(("infer", "learn"))
+    measure(empty, space, space.smallest(), canary_ns=1000, peak_bytes=5000)
+    empty.import_parquet(DATABASES / "format1.parquet")
+    assert len(empty.networks(PROFILE.id)) == 2
+
+
+def test_what_was_observed_beside_a_network_comes_along(exported, empty):
+    observed = '{"energy_j":0.25,"temperature_c":[51.5,null]}'
+    with store_in(exported.parent) as store:
+        space = tiny_space(("infer", "learn"))
+        measure(store, space, space.largest(), observed_json=observed, created_utc="later still")
+        store.export_parquet(PROFILE.id, exported)
+    empty.import_parquet(exported)
+    found = [record.observed_json for record in empty.networks(PROFILE.id)]
+    assert found.count(observed) == 1
+    assert found.count(None) == len(found) - 1
+    assert observed in set(pd.read_parquet(exported)["observed_json"])
 
 
 def test_no_file_and_no_parquet_are_told_apart(empty, tmp_path):

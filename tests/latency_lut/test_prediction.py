@@ -1,9 +1,11 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from latency_lut import Predictor, Store
+from latency_lut import Predictor, Store, touched_bytes
+from latency_lut.network_term import CacheTerm, NetworkTerm
 from search_spaces import Space, load_space
 from tests.latency_lut.networks import (
     PROFILE,
@@ -99,6 +101,46 @@ def test_flagged_entries_are_used_but_named(store, space):
         "dense(bias=0,size=10)@infer/fp32",
     )
     assert prediction.phases[0].latency_ns == 11_000
+
+
+def test_a_prediction_is_the_sum_of_its_segments_and_what_the_whole_network_adds(two_phases):
+    """Each segment is one node; it touches its peak bytes and 4 a unit of size, all being read."""
+    space, store = two_phases
+    lut = store.lut(PROFILE.id)
+    term = NetworkTerm(
+        fixed_ns=700.0, node_ns=50.0, beyond=(CacheTerm(1000.0, 0.5),), networks=20
+    )
+    fits = {name: replace(fit, term=term) for name, fit in lut.groups.items()}
+    predictor = Predictor(space, replace(lut, groups=fits))
+    for architecture in all_architectures(space):
+        segments = space.segments(architecture)
+        prediction = predictor.predict(architecture)
+        for phase, found in zip(space.phases, prediction.phases, strict=True):
+            touched = sum(touched_bytes(cost_of(s, phase)) for s in segments)
+            whole_ns = 700 + 50 * len(segments) + 0.5 * max(0, touched - 1000)
+            expected = sum(true_ns(s, phase) for s in segments) + whole_ns
+            assert found.latency_ns == pytest.approx(expected)
+        many = predictor.predict_codes(space.encode(architecture)[None])
+        assert many.phases[0].latency_ns[0] == prediction.phases[0].latency_ns
+
+
+def test_a_network_with_one_segment_more_is_never_predicted_to_be_faster(two_phases):
+    space, store = two_phases
+    lut = store.lut(PROFILE.id)
+    term = NetworkTerm(fixed_ns=9.0, node_ns=5.0, beyond=(CacheTerm(100.0, 2.0),), networks=20)
+    fits = {name: replace(fit, term=term) for name, fit in lut.groups.items()}
+    predictor = Predictor(space, replace(lut, groups=fits))
+    compared = 0
+    for architecture in all_architectures(space):
+        if architecture.choices["head"]:
+            continue
+        larger = space.architecture({**architecture.choices, "head": True})
+        small, large = (predictor.predict(a).phases for a in (architecture, larger))
+        for before, after in zip(small, large, strict=True):
+            assert after.latency_ns > before.latency_ns
+            assert after.high_ns > before.high_ns
+            compared += 1
+    assert compared == 2 * space.count() / 2
 
 
 def test_the_interval_joins_entry_errors_and_the_common_one(store, space):

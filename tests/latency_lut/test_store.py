@@ -9,6 +9,7 @@ import pytest
 from latency_lut import (
     AttributionError,
     BadRecord,
+    Ceilings,
     DeviceProfile,
     NodeTiming,
     StoreError,
@@ -50,6 +51,40 @@ def test_networks_are_chosen_by_space_precision_and_purpose(store, space):
     assert found(precision="fp32", space="tiny") == [small, large]
     assert found(space="mobile") == []
     assert store.networks("another profile") == ()
+
+
+def test_what_else_was_observed_comes_back_word_for_word(store, space):
+    observed = '{"energy_j": 0.25, "temperature_c": [51.5, null]}'
+    measure(store, space, space.smallest(), observed_json=observed)
+    assert store.networks(PROFILE.id)[0].observed_json == observed
+    measure(store, space, space.smallest(), observed_json="{}")
+    assert len(store.networks(PROFILE.id)) == 2
+
+
+def test_carriers_are_told_once_each_and_without_networks_of_other_purposes(store, space):
+    networks = list(all_architectures(space))
+    for day in ("first", "second"):
+        measure(store, space, networks[0], created_utc=day)
+    measure(store, space, networks[1], purpose="verify")
+    measure(store, space, networks[2], precision="int8")
+    assert store.carriers(space, PROFILE.id, "fp32") == (networks[0],)
+    assert store.carriers(space, PROFILE.id, "int8") == (networks[2],)
+    assert store.carriers(space, "another profile", "fp32") == ()
+
+
+def test_carriers_of_a_part_of_a_space_are_those_within_it(store, space):
+    for architecture in all_architectures(space):
+        measure(store, space, architecture)
+    part = space.restricted({"size": [1]})
+    found = store.carriers(part, PROFILE.id, "fp32")
+    assert len(found) == part.count()
+    assert {a.choices["size"] for a in found} == {1}
+    assert len(store.carriers(space, PROFILE.id, "fp32")) == space.count()
+
+
+def test_carriers_of_another_space_are_not_taken_for_ones_own(store, space):
+    measure(store, space, space.smallest())
+    assert store.carriers(replace(space, name="other"), PROFILE.id, "fp32") == ()
 
 
 def test_the_same_record_twice_is_kept_once(store, space):
@@ -242,3 +277,31 @@ def test_every_network_of_a_space_is_predicted_as_it_was_measured(store, space):
     fit = lut.group(space.name, space.phases[0].key)
     assert fit.common_error.networks == len(list(all_architectures(space)))
     assert fit.common_error.half_width == 0
+
+
+def ceilings(gflops: int, gigabytes: int, quality: str = "good") -> Ceilings:
+    return Ceilings(flops_per_s=gflops * 10**9, bytes_per_s=gigabytes * 10**9, quality=quality)
+
+
+def test_the_ceilings_of_a_profile_are_none_until_they_are_measured(store):
+    assert store.ceilings(PROFILE.id) is None
+    store.add_ceilings(PROFILE.id, ceilings(110, 12))
+    assert store.ceilings(PROFILE.id) == ceilings(110, 12)
+
+
+def test_of_two_measured_ceilings_the_higher_stays_rate_by_rate(store):
+    store.add_ceilings(PROFILE.id, ceilings(100, 12))
+    store.add_ceilings(PROFILE.id, ceilings(110, 9))
+    assert store.ceilings(PROFILE.id) == ceilings(110, 12)
+
+
+def test_ceilings_are_good_once_one_measurement_was(store):
+    for quality, expected in (("noisy", "noisy"), ("good", "good"), ("throttled", "good")):
+        store.add_ceilings(PROFILE.id, ceilings(100, 12, quality))
+        assert store.ceilings(PROFILE.id).quality == expected
+
+
+def test_ceilings_of_a_profile_that_is_not_there_are_refused(store):
+    with pytest.raises(StoreError, match="no device profile 'elsewhere'"):
+        store.add_ceilings("elsewhere", ceilings(100, 12))
+    assert store.ceilings("elsewhere") is None

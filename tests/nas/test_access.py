@@ -7,11 +7,14 @@ from nas.access import (
     newest_profile,
     open_lut,
     open_predictor,
+    parse_precisions,
     require_profile,
     rigs,
+    rigs_in_each,
 )
 from nas.errors import BadInput
 from nas.profiling import profile
+from search_spaces import mobile
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import arithmetic_rig
 
@@ -47,9 +50,19 @@ def test_a_device_that_cannot_be_reached_is_told(inventory, storage):
 
 
 def test_a_precision_that_cannot_be_measured_is_refused_before_all_else(inventory, storage):
-    with pytest.raises(BadInput, match="'int4' is not supported; there is: fp32"):
+    with pytest.raises(BadInput, match="has no precision 'int4'; it has: fp32"):
         next(rigs("board2", inventory, storage, tiny_space(), "int4"))
-    check_precision("fp32")
+    with pytest.raises(BadInput, match="has no precision 'int8'; it has: fp32"):
+        next(rigs_in_each("board2", inventory, storage, tiny_space(), "fp32,int8"))
+    check_precision(tiny_space(), "fp32")
+
+
+def test_a_list_of_precisions_names_each_once():
+    assert parse_precisions(mobile(), "int8, fp32,int8") == ("int8", "fp32")
+    with pytest.raises(
+        BadInput, match="space 'mobile' has no precision 'int4'; it has: fp32, int8"
+    ):
+        parse_precisions(mobile(), "fp32,int4")
 
 
 def test_a_predictor_needs_no_connection(inventory, storage, filled):

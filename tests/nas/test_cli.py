@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from nas import errors
 from nas.cli import main
 from nas.cli.app import exit_code
 from nas.cli.output import print_json, print_table, progress_bar, time_left
-from search_spaces import ExportError, InvalidArchitecture, SpaceError, UnknownSpace
+from search_spaces import ExportError, InvalidArchitecture, SpaceError, UnknownSpace, mobile
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,39 @@ def test_a_failure_in_a_users_own_file_is_a_line_too(monkeypatch, capsys, tmp_pa
     assert code == 2
     assert "ZeroDivisionError" in err
     assert "Traceback" not in err
+
+
+def test_a_space_tells_its_precisions_and_what_they_are(monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, "spaces", "show", "language", "--json")
+    assert (code, json.loads(out)["precisions"]) == (0, ["fp32", "int8", "int4"])
+    code, out, _ = run(monkeypatch, capsys, "spaces", "show", "mobile")
+    assert "int8: 8-bit weights, " in out
+    assert "int4" not in out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("profile", "--precision", "fp32,int4"),
+        ("predict", "archs", "--precision", "int4"),
+        ("measure", "archs", "--precision", "int4"),
+        ("lut", "show", "--precision", "int4"),
+        ("lut", "coverage", "--precision", "int4"),
+        ("bench", "lut", "--precision", "int4"),
+        ("search", "--data", "digits", "--study", "s", "--precision", "int4"),
+        ("export", "--arch", "a.json", "--output", "a.onnx", "--precision", "int4"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_precision_that_a_space_lacks_is_a_line_with_those_that_it_has(
+    monkeypatch, capsys, tmp_path, words
+):
+    monkeypatch.chdir(tmp_path)
+    Path("archs").write_text(mobile().smallest().to_json())
+    device = () if words[0] == "export" else ("--device", "local")
+    code, out, err = run(monkeypatch, capsys, *words, "--space", "mobile", *device)
+    assert (code, out) == (2, "")
+    assert err.strip() == "nas: space 'mobile' has no precision 'int4'; it has: fp32, int8"
 
 
 def test_looking_at_devices_writes_nothing(monkeypatch, capsys, tmp_path):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,15 @@ import torch
 from device_agents import Inventory, JobFailed
 from latency_lut import open_store
 from nas.measurement import open_rig, undisturbed_ns
-from search_spaces import ImageTask, TextTask, language, mobile, seeded_module
+from search_spaces import (
+    CostTable,
+    ImageTask,
+    SegmentExporter,
+    TextTask,
+    language,
+    mobile,
+    seeded_module,
+)
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import (
     CANARY_NS,
@@ -45,6 +55,22 @@ def test_a_network_that_was_only_timed_teaches_the_lut_nothing(tmp_path):
         rig.measure(space.largest(), purpose="measure")
         assert rig.session.jobs[1].kind == "profile"
         assert len(rig.store.lut(rig.profile.id).entries) == 3
+
+
+def test_in_8_bits_another_network_runs_and_other_keys_are_filled(tmp_path):
+    space = mobile(ImageTask(1, 10, 20)).restricted({"width": [0.5]})
+    exporter = SegmentExporter("int8")
+    with arithmetic_rig(tmp_path, space) as rig:
+        narrow = replace(rig, precision="int8", exporter=exporter, costs=CostTable(exporter))
+        records = [r.measure(space.smallest(), purpose="measure") for r in (rig, narrow)]
+        luts = [rig.store.lut(rig.profile.id, name) for name in ("fp32", "int8")]
+        assert narrow.cost(space.smallest()).macs == rig.cost(space.smallest()).macs
+    assert [record.precision for record in records] == ["fp32", "int8"]
+    assert records[1].static_bytes < records[0].static_bytes / 2
+    for lut in luts:
+        assert {key.rpartition("/")[2] for key in lut.entries} == {lut.precision}
+    fp32, int8 = ({n.op_type for n in g.node} for g in rig.session.graphs)
+    assert "QuantizeLinear" in int8 - fp32
 
 
 def test_a_network_that_failed_leaves_no_record(tmp_path):

@@ -141,3 +141,8 @@ def test_settings_are_checked_without_making_a_study(storage):
     begin(storage)
     with pytest.raises(BadInput, match=r"device = \"local\", not \"board\""):
         check_settings(storage, "s", settings(device="board"))
+
+
+def test_the_command_that_fills_the_lut_names_a_precision_other_than_fp32():
+    assert "--precision" not in settings().profile_command
+    assert "--precision int8" in settings(precision="int8").profile_command

@@ -5,7 +5,7 @@ import torch
 from onnx import TensorProto
 from onnx.parser import parse_model
 
-from search_spaces import Block, InvertedResidual, Phase, export_segment
+from search_spaces import Block, InvertedResidual, Phase, SegmentExporter
 from search_spaces.blocks.attention import Attention
 from search_spaces.blocks.mcsd import Clock, Mcsd
 from search_spaces.blocks.mixture import Mixture
@@ -41,8 +41,10 @@ def inferred(text: str, **shapes: tuple[int, ...]) -> Scope:
     ],
     ids=lambda block: block.family,
 )
-def test_every_shape_is_the_one_that_the_runtime_makes(block: Block, phase: Phase):
-    model, specs = export_segment(block), block.specs()
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
+def test_every_shape_is_the_one_that_the_runtime_makes(block: Block, phase: Phase, precision: str):
+    model, specs = onnx.ModelProto(), block.specs()
+    model.CopyFrom(SegmentExporter(precision)(block))
     feeds = {n: torch.zeros(s.sizes(phase), dtype=s.dtype).numpy() for n, s in specs.items()}
     types = {v.name: v.type.tensor_type.elem_type for v in model.graph.input}
     inputs = {n: Tensor(a.shape, types[n]) for n, a in feeds.items()}

@@ -1,0 +1,100 @@
+import pytest
+
+from nas.bench import compare
+from nas.errors import BadInput
+from nas.profiling import profile
+from tests.latency_lut.networks import tiny_space
+from tests.nas.arithmetic_rig import ArithmeticSession, arithmetic_rig
+
+
+@pytest.fixture
+def session():
+    return ArithmeticSession()
+
+
+@pytest.fixture
+def rig(tmp_path, session):
+    with arithmetic_rig(tmp_path, tiny_space(phases=("infer", "learn")), session) as opened:
+        profile(opened)
+        yield opened
+
+
+def rows_of(result, quantity):
+    return {row["by"]: row for row in result.rows if row["quantity"] == quantity}
+
+
+def test_a_device_without_noise_is_predicted_without_error(rig):
+    result = compare(rig, networks=8, seed=1)
+    assert list(rows_of(result, "infer")) == [
+        "this LUT",
+        "blocks timed alone",
+        "line on MACs",
+        "measured again",
+    ]
+    for row in (
+        rows_of(result, "infer")["this LUT"],
+        rows_of(result, "learn")["this LUT"],
+        rows_of(result, "infer")["measured again"],
+    ):
+        assert row["networks"] == 8
+        assert row["MAPE"] == pytest.approx(0, abs=1e-9)
+        assert row["bias"] == pytest.approx(0, abs=1e-9)
+        assert row["within 5 %"] == row["within 10 %"] == 1.0
+        assert row["Spearman"] == pytest.approx(1)
+    assert rows_of(result, "infer")["this LUT"]["in interval"] == 1.0
+    assert rows_of(result, "infer")["measured again"]["in interval"] is None
+
+
+def test_a_device_that_became_slower_unseen_shows_as_bias_of_the_lut(rig, session):
+    session.slowness, session.canary_slowness = 1.25, 1.0
+    ours = rows_of(compare(rig, networks=5, seed=1), "infer")["this LUT"]
+    assert ours["bias"] == pytest.approx(-0.2, abs=1e-3)
+    assert ours["within 10 %"] == 0.0
+    assert ours["Spearman"] == pytest.approx(1)
+
+
+def test_networks_are_only_timed_so_that_the_lut_stays_as_it_was(rig, session):
+    before = rig.store.lut(rig.profile.id).entries
+    session.jobs.clear()
+    compare(rig, networks=3, seed=1)
+    assert rig.store.lut(rig.profile.id).entries == before
+    assert {job.kind for job in session.jobs} == {"time"}
+
+
+def test_every_network_is_one_that_never_was_a_carrier_and_is_measured_at_two_times(rig):
+    carriers = {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
+    result = compare(rig, networks=6, seed=1)
+    ids = [network["id"] for network in result.networks]
+    assert len(set(ids)) == 6
+    assert not carriers & set(ids)
+    measured = [r.architecture_id for r in rig.store.networks(rig.profile.id, purpose="measure")]
+    assert sorted(measured) == sorted(ids * 2)
+    assert measured[:6] == ids
+
+
+def test_what_the_lut_cost_is_told_beside_what_blocks_alone_cost(rig):
+    rows = rows_of(compare(rig, networks=4, seed=1), "infer")
+    carriers = len(rig.store.networks(rig.profile.id, purpose="carrier"))
+    assert rows["this LUT"]["runs"] == rows["line on MACs"]["runs"] == carriers
+    assert 0 < rows["blocks timed alone"]["runs"] <= 7
+    assert rows["measured again"]["runs"] is None
+
+
+def test_blocks_alone_of_a_device_that_just_adds_up_are_as_good_as_the_lut(rig):
+    alone = rows_of(compare(rig, networks=4, seed=1), "infer")["blocks timed alone"]
+    assert alone["MAPE"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_steps_are_told_and_the_share_done_never_falls(rig):
+    told = []
+    compare(rig, networks=3, seed=1, on_step=lambda done, words: told.append((done, words)))
+    shares = [done for done, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    assert told[0][1] == "network 1 of 3"
+    assert told[-1][1] == "network again 3 of 3"
+
+
+def test_a_space_with_too_few_unseen_networks_is_refused(rig):
+    with pytest.raises(BadInput, match="networks that never taught the LUT"):
+        compare(rig, networks=100, seed=1)
