@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 CONTEXTS_WANTED = 2  # our choice: a second network shows what the first one's context did
 _MOST_TRIES = 2  # our choice, of a carrier that is flagged
 _REPEATED_SHARE = 0.05  # of the carriers, measured again at another time
-_FAILURES_IN_ROW = 3  # our choice: one network may fail, three in a row are the device's fault
+_FAILURES_IN_ROW = 3  # our choice: then one that ran before must run again, or it is the device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,9 @@ class Campaign:
     """Where a campaign stands, or how it ended."""
 
     carriers: int
+    """Different networks that were run."""
+    runs: int
+    """Times that one was run: flagged ones again, and some to see how well they repeat."""
     failures: tuple[str, ...]
     """Messages of the carriers that failed."""
     given_up: tuple[str, ...]
@@ -69,17 +72,20 @@ def profile(
     up.
 
     Raises:
-        DeviceError: the device became unusable, or failed at three networks in a row.
+        DeviceError: the device became unusable, or failed at three networks in a row and then at
+            one that it had run before.
     """
     ledger = Ledger(rig, contexts_wanted)
     rng = np.random.default_rng(seed + sum(ledger.good.values()))  # a continued run plans anew
     failures: list[str] = []
-    start, carriers, in_row = clock(), 0, 0
+    start, ran, in_row = clock(), Counter[str](), 0
+    known_good: Architecture | None = None
 
     def campaign(ended: str | None = None) -> Campaign:
         elapsed_s = clock() - start
         return Campaign(
-            carriers=carriers,
+            carriers=len(ran),
+            runs=ran.total(),
             failures=tuple(failures),
             given_up=tuple(sorted(ledger.given_up)),
             known=ledger.known(),
@@ -101,16 +107,16 @@ def profile(
             good = all(phase.quality == GOOD for phase in record.phases)
             ledger.see(carrier, good=good)
             queue.ran(carrier, good=good)
-            in_row = 0
+            in_row, known_good = 0, carrier
         except (JobFailed, AttributionError) as exc:
             failures.append(str(exc))
             logger.warning("%s: carrier %s failed: %s", rig.device.name, carrier.id, exc)
             ledger.blame(carrier, planned.sought)
-            queue.plan_anew()
             in_row += 1
-            if in_row == _FAILURES_IN_ROW:
+            if in_row > _FAILURES_IN_ROW or known_good is None and in_row == _FAILURES_IN_ROW:
                 raise
-        carriers += 1
+            queue.plan_anew(known_good if in_row == _FAILURES_IN_ROW else None)
+        ran[carrier.id] += 1
         on_progress(campaign())
     return campaign("minutes")
 
@@ -137,11 +143,17 @@ class _Queue:
         if not good and self._tries[carrier.id] < _MOST_TRIES:
             self._waiting.append(Planned(carrier))
 
-    def plan_anew(self) -> None:
-        """Drops the rest of the round: a carrier failed, the others may hold what made it fail."""
+    def plan_anew(self, first: Architecture | None) -> None:
+        """Drops the rest of the round: a carrier failed, the others may hold what made it fail.
+
+        First of all `first` runs, which ran before: if it fails too, the device is at fault.
+        """
         self._waiting.clear()
+        if first is not None:
+            self._waiting.append(Planned(first))
 
 
 def campaign_words(campaign: Campaign) -> str:
     """For a progress bar."""
-    return f"{campaign.carriers} carriers, {campaign.known}/{campaign.total} keys"
+    keys = f"{campaign.known}/{campaign.total} keys"
+    return f"{campaign.carriers} carriers, {campaign.runs} runs, {keys}"

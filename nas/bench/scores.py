@@ -10,7 +10,8 @@ Floats = npt.NDArray[np.float64]
 def score(guess: Floats, truth: Floats) -> dict[str, object]:
     """Of n positive values each; those where either is NaN are left out and not counted.
 
-    `MAPE` is the mean absolute error as a share of the truth. `bias` is above 0 where guesses are too large.
+    `MAPE` is the mean absolute error as a share of the truth; `bias` is above 0 where guesses are
+    too large.
     """
     known = ~(np.isnan(guess) | np.isnan(truth))
     error = guess[known] / truth[known] - 1

@@ -102,9 +102,14 @@ def _campaign(
             seed=seed,
             on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
         )
+    lut = rig.store.lut(rig.profile.id, rig.precision)
+    found = {p.name: lut.group(rig.space.name, p.key).repeat for p in rig.space.phases}
+    repeats = {name: None if error is None else error.median for name, error in found.items()}
     outcome = {
         **_what(rig),
         "carriers": campaign.carriers,
+        "runs": campaign.runs,
+        "repeat_error": repeats,
         "known": campaign.known,
         "total": campaign.total,
         "coverage": campaign.coverage,
@@ -116,10 +121,16 @@ def _campaign(
     words = (
         f"{rig.device.name}: {campaign.known} of {campaign.total} segment keys of "
         f"{rig.space.name} in {rig.precision} known ({campaign.coverage:.1%}) after "
-        f"{campaign.carriers} carriers in {campaign.elapsed_s:.0f} s; ended: {campaign.ended}"
+        f"{campaign.carriers} carriers ({campaign.runs} runs) in {campaign.elapsed_s:.0f} s; "
+        f"ended: {campaign.ended}"
     )
+    repeated = [
+        f"{name}: carriers run twice differ by {error:.1%}"
+        for name, error in repeats.items()
+        if error is not None
+    ]
     refused = [f"{rig.device.name} cannot run {key}" for key in campaign.given_up]
-    return outcome, [words, *refused]
+    return outcome, [words, *repeated, *refused]
 
 
 def _transfer(

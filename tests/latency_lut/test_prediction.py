@@ -107,9 +107,7 @@ def test_a_prediction_is_the_sum_of_its_segments_and_what_the_whole_network_adds
     """Each segment is one node; it touches its peak bytes and 4 a unit of size, all being read."""
     space, store = two_phases
     lut = store.lut(PROFILE.id)
-    term = NetworkTerm(
-        fixed_ns=700.0, node_ns=50.0, beyond=(CacheTerm(1000.0, 0.5),), networks=20
-    )
+    term = NetworkTerm(fixed_ns=700.0, node_ns=50.0, beyond=(CacheTerm(1000.0, 0.5),), networks=20)
     fits = {name: replace(fit, term=term) for name, fit in lut.groups.items()}
     predictor = Predictor(space, replace(lut, groups=fits))
     for architecture in all_architectures(space):

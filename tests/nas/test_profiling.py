@@ -36,7 +36,7 @@ def test_a_campaign_ends_when_every_segment_was_seen_in_as_many_networks_as_want
         campaign = profile(rig, contexts_wanted=2)
         assert contexts(rig).keys() == space_keys(space)
         assert min(contexts(rig).values()) >= 2
-        assert campaign.carriers == len(rig.store.networks(rig.profile.id, purpose="carrier"))
+        assert campaign.runs == len(rig.store.networks(rig.profile.id, purpose="carrier"))
     assert campaign.ended == "complete"
     assert campaign.coverage == campaign.done == 1.0
     assert campaign.failures == ()
@@ -55,7 +55,7 @@ def test_when_the_minutes_are_over_the_carrier_in_flight_is_the_last(tmp_path):
     seconds = itertools.count(step=10)
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
         campaign = profile(rig, minutes=0.5, clock=lambda: next(seconds))
-        assert len(rig.store.networks(rig.profile.id)) == campaign.carriers
+        assert len(rig.store.networks(rig.profile.id)) == campaign.runs
     assert campaign.ended == "minutes"
     assert campaign.carriers == 1
     assert 0 < campaign.coverage < 1
@@ -66,12 +66,12 @@ def test_progress_grows_with_each_carrier_and_estimates_what_is_left(tmp_path):
     seconds = itertools.count()
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
         end = profile(rig, on_progress=seen.append, clock=lambda: next(seconds))
-    assert [c.carriers for c in seen] == list(range(1, end.carriers + 1))
+    assert [c.runs for c in seen] == list(range(1, end.runs + 1))
     shares = [c.done for c in seen]
     assert shares == sorted(shares)
     assert seen[0].remaining_s > 0
     assert seen[-1].remaining_s == 0
-    assert campaign_words(seen[-1]) == f"{end.carriers} carriers, 7/7 keys"
+    assert campaign_words(seen[-1]) == f"{end.carriers} carriers, {end.runs} runs, 7/7 keys"
 
 
 def test_one_network_that_fails_is_told_and_the_campaign_goes_on(tmp_path):
@@ -84,12 +84,28 @@ def test_one_network_that_fails_is_told_and_the_campaign_goes_on(tmp_path):
 
 
 def test_three_failures_in_a_row_are_the_devices_fault_and_what_was_measured_stays(tmp_path):
-    session = ArithmeticSession(scripted("good", FAILURE, FAILURE, FAILURE))
+    session = ArithmeticSession(scripted("good", FAILURE, FAILURE, FAILURE, FAILURE))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
         with pytest.raises(JobFailed, match="it died"):
             profile(rig)
-        assert len(session.jobs) == 4
+        assert len(session.jobs) == 5  # the last is the good one again
         assert len(rig.store.networks(rig.profile.id)) == 1
+
+
+def test_a_device_that_fails_from_its_first_network_on_is_asked_three_times(tmp_path):
+    session = ArithmeticSession(lambda _: FAILURE)
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        with pytest.raises(JobFailed, match="it died"):
+            profile(rig)
+    assert len(session.jobs) == 3
+
+
+def test_a_device_that_runs_what_it_ran_before_is_trusted_after_three_failures(tmp_path):
+    session = ArithmeticSession(scripted("good", FAILURE, FAILURE, FAILURE))
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        campaign = profile(rig)
+    assert len(campaign.failures) == 3
+    assert campaign.ended == "complete"
 
 
 def test_the_one_segment_that_the_device_cannot_run_is_found_and_given_up(tmp_path):
@@ -176,7 +192,8 @@ def test_one_carrier_in_twenty_runs_a_second_time_behind_the_others(tmp_path):
         campaign = profile(rig, contexts_wanted=1)
         order = runs(rig)
         assert len(set(order[:40])) == 40
-        assert len(order) == campaign.carriers == 42
+        assert len(order) == campaign.runs == 42
+        assert campaign.carriers == 40
         assert len(set(order[40:])) == 2
         repeat = rig.store.lut(rig.profile.id).group("wide", "infer").repeat
         assert (repeat.median, repeat.networks) == (0.0, 2)
@@ -267,7 +284,7 @@ def test_the_only_network_of_a_space_measured_twice_in_noise_counts_for_the_next
     one = {"size": [1], "depth": [1], "bias1": [False], "head": [True]}
     space = tiny_space().restricted(one)
     with arithmetic_rig(tmp_path, space, ArithmeticSession(lambda _: "noisy")) as noisy:
-        assert profile(noisy, contexts_wanted=1).carriers == 2
+        assert profile(noisy, contexts_wanted=1).runs == 2
         assert profile(noisy, contexts_wanted=1).carriers == 0
 
 
@@ -297,5 +314,5 @@ def test_every_segment_is_seen_once_before_a_noisy_one_is_seen_again(tmp_path):
         session = ArithmeticSession(lambda _, quality=quality: quality)
         with arithmetic_rig(tmp_path / name, tiny_space(), session) as rig:
             profile(rig, contexts_wanted=2, on_progress=seen.append)
-        carriers_until_all_known.append(next(c.carriers for c in seen if c.coverage == 1.0))
+        carriers_until_all_known.append(next(c.runs for c in seen if c.coverage == 1.0))
     assert carriers_until_all_known[0] == carriers_until_all_known[1]

@@ -52,9 +52,13 @@ def test_a_stem_costs_its_hand_sum():
         active_params=weights + 16,
         macs=14 * 14 * weights,
         weight_bytes=4 * (weights + 16),
-        peak_bytes=4 * max(image + map_, 2 * map_),
+        peak_bytes=4 * (image + map_),  # rectified in place
         state_bytes=0,
         lasting_bytes=0,
+        convolution_bytes=4 * weights,
+        workspace_bytes=0,
+        operators=2,
+        operator_kinds=2,
     )
 
 
@@ -78,8 +82,9 @@ def test_an_inverted_residual_costs_its_hand_sum():
     assert found.params == found.active_params == params == 8106
     assert found.macs == 14 * 14 * (expand + depthwise + project) + 2 * squeeze == 1032768
     assert found.weight_bytes == 4 * 8106
-    # When channels are re-weighted, x waits for the shortcut beside map, gate and product.
-    assert found.peak_bytes == 4 * (24 * 196 + 72 * 196 + 72 + 72 * 196) == 132000
+    assert found.convolution_bytes == 4 * (params - biases) == 31392
+    # While the map is filtered, x waits for the shortcut beside the filter's input and output.
+    assert found.peak_bytes == 4 * (24 * 196 + 2 * 72 * 196) == 131712
 
 
 def test_a_block_without_shortcut_does_not_keep_its_input():
@@ -93,8 +98,8 @@ def test_a_block_without_shortcut_does_not_keep_its_input():
         squeeze_excite=False,
     )
 
-    # The widened map is rectified to fresh memory; x is gone by then.
-    assert cost(block).peak_bytes == 4 * 2 * (24 * 196) == 37632
+    # The map is widest beside the x that it was made of; x is gone when it is filtered.
+    assert cost(block).peak_bytes == 4 * (8 * 196 + 24 * 196) == 25088
 
 
 def test_an_image_head_costs_its_hand_sum():
@@ -102,7 +107,7 @@ def test_an_image_head_costs_its_hand_sum():
 
     assert found.params == 160 * 640 + 640 + 640 * 10 + 10 == 109450
     assert found.macs == 49 * 160 * 640 + 640 * 10 == 5024000
-    assert found.peak_bytes == 4 * 2 * 640 * 49 == 250880
+    assert found.peak_bytes == 4 * (160 * 49 + 640 * 49) == 156800
 
 
 @pytest.mark.parametrize("phase", [DECODE, PREFILL], ids=["decode", "prefill"])
@@ -130,6 +135,9 @@ def test_a_mixture_multiplies_by_the_experts_that_are_used(phase: Phase, tokens:
     assert found.params == gain + router + 8 * expert == 98880
     assert found.active_params == gain + router + 2 * expert == 25152
     assert found.macs == tokens * (router + 2 * expert)
+    # Each token with each of its two experts: the token, gate and up, the neurons, the answer.
+    assert found.workspace_bytes == 4 * tokens * 2 * 2 * (64 + 128)
+    assert found.convolution_bytes == 0
 
 
 def test_wires_beside_the_main_one_last():
