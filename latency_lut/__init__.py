@@ -10,7 +10,7 @@ from latency_lut.dominated import DominatedChoice, Domination, domination
 from latency_lut.entry import Entry
 from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
 from latency_lut.lut import Lut
-from latency_lut.memory import MemoryLine
+from latency_lut.memory import MemoryModel
 from latency_lut.prediction import (
     PhasePrediction,
     PhasePredictions,
@@ -42,7 +42,7 @@ __all__ = [
     "Entry",
     "Lut",
     "LutError",
-    "MemoryLine",
+    "MemoryModel",
     "NetworkRecord",
     "NodeTiming",
     "PhasePrediction",

@@ -9,13 +9,13 @@ from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.entry import Entry
 from latency_lut.lut import GroupFit, Lut
-from latency_lut.memory import MemoryLine
+from latency_lut.memory import MemoryModel
 from latency_lut.network_term import CacheTerm, NetworkTerm
 from latency_lut.repeats import RepeatError
 from latency_lut.self_check import CommonError
 from search_spaces import SegmentCost
 
-FIT_VERSION = 1
+FIT_VERSION = 2
 """Raised with every change of how a LUT is fitted, or of this document: older ones are dropped."""
 
 
@@ -28,7 +28,7 @@ def lut_to_json(lut: Lut) -> str:
             "costs": _columns(list(lut.costs.values()), SegmentCost),
             "canary": asdict(lut.canary),
             "groups": {name: asdict(group) for name, group in lut.groups.items()},
-            "memory": None if lut.memory is None else asdict(lut.memory),
+            "memory": {space: asdict(model) for space, model in lut.memory.items()},
         },
         separators=(",", ":"),
     )
@@ -39,7 +39,6 @@ def lut_from_json(text: str, profile: DeviceProfile, precision: str) -> Lut:
     document = json.loads(text)
     entries = [Entry(**row) for row in _rows(document["entries"], "samples_ns")]
     costs = [SegmentCost(**row) for row in _rows(document["costs"], "unknown_ops")]
-    memory = document["memory"]
     return Lut(
         profile=profile,
         precision=precision,
@@ -47,7 +46,7 @@ def lut_from_json(text: str, profile: DeviceProfile, precision: str) -> Lut:
         costs=dict(zip(document["cost_keys"], costs, strict=True)),
         canary=CanaryState(**document["canary"]),
         groups={name: _group(group) for name, group in document["groups"].items()},
-        memory=None if memory is None else MemoryLine(**memory),
+        memory={space: _memory(model) for space, model in document["memory"].items()},
     )
 
 
@@ -61,6 +60,11 @@ def _rows(columns: Mapping[str, list[Any]], listed: str) -> list[dict[str, Any]]
     names = list(columns)
     rows = (dict(zip(names, values, strict=True)) for values in zip(*columns.values(), strict=True))
     return [{**row, listed: tuple(row[listed])} for row in rows]
+
+
+def _memory(document: Mapping[str, Any]) -> MemoryModel:
+    parts = {name: tuple(document[name]) for name in ("loading", "running")}
+    return MemoryModel(**{**document, **parts})
 
 
 def _group(document: Mapping[str, Any]) -> GroupFit:

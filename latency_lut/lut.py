@@ -10,7 +10,7 @@ from latency_lut.contexts import contexts_of, sightings_of
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.entry import Entry, fit_entries
 from latency_lut.leveling import polish
-from latency_lut.memory import MemoryLine
+from latency_lut.memory import STATIC, MemoryModel
 from latency_lut.network_term import FEWEST_NETWORKS, NetworkTerm, fit_term
 from latency_lut.repeats import RepeatError, repeat_error
 from latency_lut.roofline import touched_bytes
@@ -45,12 +45,16 @@ class Lut:
     canary: CanaryState
     groups: Mapping[str, GroupFit]
     """What was learnt of the networks of a space in a phase, by `group_of`."""
-    memory: MemoryLine | None
-    """None until enough networks were measured."""
+    memory: Mapping[str, MemoryModel]
+    """By space; absent until enough networks were measured."""
 
     def group(self, space: str, phase: str) -> GroupFit:
         """For the networks of a space in a phase (its key); assumptions where none was measured."""
         return self.groups.get(group_of(space, phase), _UNKNOWN)
+
+    def memory_of(self, space: str) -> MemoryModel:
+        """For the networks of a space; as calculated where too few were measured."""
+        return self.memory.get(space, STATIC)
 
 
 def fit_lut(
@@ -60,7 +64,7 @@ def fit_lut(
     tables: Mapping[str, TimedTable],
     costs: Mapping[str, SegmentCost],
     canary: CanaryState,
-    memory: MemoryLine | None,
+    memory: Mapping[str, MemoryModel],
 ) -> Lut:
     """A LUT from the networks that a device timed.
 
@@ -70,7 +74,7 @@ def fit_lut(
         tables: measured networks by group; those that failed are not among them.
         costs: of every segment key in the tables.
         canary: whose state the times were brought to.
-        memory: as calibrated on the same device.
+        memory: by space, as calibrated on the same device.
     """
     caches = cache_sizes(profile)
     leveled = {name: _level(table, costs, caches) for name, table in tables.items()}

@@ -8,7 +8,7 @@ import numpy as np
 from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.lut import Lut, fit_lut
-from latency_lut.memory import MemoryLine
+from latency_lut.memory import MemoryModel
 from latency_lut.timed_table import TimedTable
 from search_spaces import SegmentCost
 
@@ -24,7 +24,8 @@ class Measured:
     costs: Mapping[str, SegmentCost]
     """Of every segment key in the tables."""
     canary: CanaryState
-    memory: MemoryLine | None
+    memory: Mapping[str, MemoryModel]
+    """By space."""
 
     @property
     def architecture_ids(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from latency_lut.block_index import block_index
 from latency_lut.interpolation import interpolate
 from latency_lut.lut import Lut
-from latency_lut.memory import MemoryKind
+from latency_lut.memory import SUMMED, MemoryKind, MemoryModel, network_traits
 from latency_lut.prediction_table import NetworkSums, prediction_table
 from latency_lut.records import GOOD
 from search_spaces import (
@@ -18,6 +18,7 @@ from search_spaces import (
     CostTable,
     NetworkCost,
     Segment,
+    SegmentCost,
     SegmentExporter,
     Space,
     network_cost,
@@ -48,6 +49,9 @@ class Prediction:
     phases: tuple[PhasePrediction, ...]
     """In the order of `Space.phases`."""
     memory_bytes: int
+    memory_low_bytes: int | None
+    """Low to high holds 95 % of networks; None where no memory was measured, as `high`."""
+    memory_high_bytes: int | None
     memory_kind: MemoryKind
     params: int
     active_params: int
@@ -85,6 +89,8 @@ class Predictions:
     phases: tuple[PhasePredictions, ...]
     """In the order of `Space.phases`."""
     memory_bytes: Floats
+    memory_low_bytes: Floats
+    memory_high_bytes: Floats
     memory_kind: MemoryKind
     params: Floats
     macs: Floats
@@ -123,15 +129,19 @@ class Predictor:
         """
         codes = self.space.encode(architecture)[None]
         sums = self._table.sums(codes)
-        costs = self._static(self.space.segments(architecture))
-        if np.isnan(sums.static_bytes).any() or np.isnan(sums.params).any():
-            sums = _with_costs(sums, costs)
+        by_phase = self._segment_costs(self.space.segments(architecture))
+        costs = [network_cost(found) for found in by_phase]
+        if np.isnan(sums.memory_added).any() or np.isnan(sums.params).any():
+            traits = np.array([network_traits(found) for found in by_phase])
+            sums = _with_costs(sums, costs, traits, self.lut.memory_of(self.space.name))
         many = self._predictions(sums)
         keys = self._keys(codes)
         entries = self.lut.entries
         return Prediction(
             phases=tuple(_first(phase) for phase in many.phases),
             memory_bytes=round(many.memory_bytes[0]),
+            memory_low_bytes=_whole(many.memory_low_bytes[0]),
+            memory_high_bytes=_whole(many.memory_high_bytes[0]),
             memory_kind=many.memory_kind,
             params=int(many.params[0]),
             active_params=costs[0].active_params,
@@ -163,8 +173,8 @@ class Predictor:
         half_ns = np.sqrt(sums.variance_ns2 + (common * latency_ns) ** 2)
         low_ns = np.maximum(latency_ns - half_ns, 0.0)
         high_ns = latency_ns + half_ns
-        static_bytes = sums.static_bytes.max(axis=0)
-        line = self.lut.memory
+        model = self.lut.memory_of(self.space.name)
+        memory = model.predict(sums.memory_added, sums.memory_largest)
         return Predictions(
             phases=tuple(
                 PhasePredictions(
@@ -175,8 +185,10 @@ class Predictor:
                 )
                 for f, phase in enumerate(self.space.phases)
             ),
-            memory_bytes=static_bytes if line is None else line.calibrate(static_bytes),
-            memory_kind="static" if line is None else "calibrated",
+            memory_bytes=memory.peak_bytes,
+            memory_low_bytes=memory.low_bytes,
+            memory_high_bytes=memory.high_bytes,
+            memory_kind=model.kind,
             params=sums.params,
             macs=sums.macs,
             weight_bytes=sums.weight_bytes,
@@ -185,14 +197,14 @@ class Predictor:
             interpolated=sums.interpolated,
         )
 
-    def _static(self, segments: Sequence[Segment]) -> list[NetworkCost]:
+    def _segment_costs(self, segments: Sequence[Segment]) -> list[list[SegmentCost]]:
         """In each phase; looked up where the LUT has them, else calculated."""
         known = self.lut.costs
         return [
-            network_cost(
+            [
                 known.get(s.key(phase, self.precision)) or self._costs(s.block, phase)
                 for s in segments
-            )
+            ]
             for phase in self.space.phases
         ]
 
@@ -202,15 +214,29 @@ class Predictor:
         return tuple(dict.fromkeys(k for i in ids if i for k in self._index.keys[i - 1]))
 
 
-def _with_costs(sums: NetworkSums, costs: Sequence[NetworkCost]) -> NetworkSums:
-    """The sums of one network with its static costs by phase, where the table lacks some."""
+def _with_costs(
+    sums: NetworkSums, costs: Sequence[NetworkCost], traits: Floats, memory: MemoryModel
+) -> NetworkSums:
+    """The sums of one network with its static costs by phase, where the table lacks some.
+
+    Args:
+        sums: of one network.
+        costs: in each phase.
+        traits: (F, S + L), of its memory.
+        memory: the model that they are for.
+    """
     return replace(
         sums,
-        static_bytes=np.array([[float(cost.memory_bytes)] for cost in costs]),
+        memory_added=memory.added(traits[:, : len(SUMMED)])[:, None],
+        memory_largest=traits[:, None, len(SUMMED) :],
         params=np.array([float(costs[0].params)]),
         macs=np.array([float(costs[0].macs)]),
         weight_bytes=np.array([float(costs[0].weight_bytes)]),
     )
+
+
+def _whole(value: float) -> int | None:
+    return None if np.isnan(value) else round(value)
 
 
 def _first(many: PhasePredictions) -> PhasePrediction:

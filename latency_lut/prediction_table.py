@@ -14,6 +14,7 @@ from latency_lut.block_index import BlockIndex
 from latency_lut.entry import Entry
 from latency_lut.interpolation import Interpolated
 from latency_lut.lut import Lut
+from latency_lut.memory import LARGEST, MemoryModel, largest_traits, summed_traits
 from latency_lut.records import GOOD
 from latency_lut.roofline import touched_bytes
 from search_spaces import Codes, SegmentCost
@@ -21,7 +22,7 @@ from search_spaces import Codes, SegmentCost
 Floats = npt.NDArray[np.float64]
 
 _CHUNK = 2048  # architectures; measured: a chunk's arrays stay in the second-level cache
-_BY_PHASE = 5  # rows of `summed` for each phase
+_BY_PHASE = 6  # rows of `summed` for each phase
 # One sum counts all: missing segments in steps of 1, doubtful and interpolated ones in these.
 _DOUBTFUL, _INTERPOLATED = 2.0**16, 2.0**32
 
@@ -38,8 +39,10 @@ class NetworkSums:
     """(F, n)"""
     touched_bytes: Floats
     """(F, n)"""
-    static_bytes: Floats
-    """(F, n)"""
+    memory_added: Floats
+    """(F, n, 2): `MemoryModel.added`, summed."""
+    memory_largest: Floats
+    """(F, n, L): largest traits of any segment."""
     params: Floats
     macs: Floats
     weight_bytes: Floats
@@ -54,23 +57,24 @@ class PredictionTable:
 
     index: BlockIndex
     summed: Floats
-    """(Q, B): for each phase latency, squared half width, nodes, touched bytes and bytes that stay
-    in memory; then parameters, MACs and weight bytes of the first phase, and the flags."""
-    peaks: Floats
-    """(F, B): bytes of which a network needs those of its largest segment only."""
+    """(Q, B): for each phase latency, squared half width, nodes, touched bytes and what adds to the
+    memory while loading and while running; then parameters, MACs and weight bytes of the first
+    phase, and the flags."""
+    largest: Floats
+    """(F, L, B): traits of which a network needs those of its largest segment only."""
 
     def sums(self, codes: Codes) -> NetworkSums:
         """Sums of the architectures `codes` (n, choices)."""
-        phases, n = len(self.peaks), len(codes)
+        phases, n = len(self.largest), len(codes)
         summed = np.empty((len(self.summed), n))
-        peaks = np.empty((phases, n))
+        largest = np.zeros((*self.largest.shape[:2], n))
         for start in range(0, n, _CHUNK):
             ids = self.index.block_ids(codes[start : start + _CHUNK])  # (P, chunk)
             here = slice(start, start + ids.shape[1])
             for values, out in zip(self.summed, summed, strict=True):
                 values.take(ids).sum(axis=0, out=out[here])
-            for values, out in zip(self.peaks, peaks, strict=True):
-                values.take(ids).max(axis=0, out=out[here])
+            for f, j in np.argwhere(self.largest.any(axis=2)):
+                self.largest[f, j].take(ids).max(axis=0, out=largest[f, j, here])
         by_phase = summed[: _BY_PHASE * phases].reshape(phases, _BY_PHASE, n)
         params, macs, weight_bytes, flags = summed[_BY_PHASE * phases :]
         counts = flags.astype(np.int64)
@@ -79,7 +83,8 @@ class PredictionTable:
             variance_ns2=by_phase[:, 1],
             nodes=by_phase[:, 2],
             touched_bytes=by_phase[:, 3],
-            static_bytes=by_phase[:, 4] + peaks,
+            memory_added=by_phase[:, 4:].transpose(0, 2, 1),
+            memory_largest=largest.transpose(0, 2, 1),
             params=params,
             macs=macs,
             weight_bytes=weight_bytes,
@@ -93,23 +98,23 @@ def prediction_table(
     index: BlockIndex, lut: Lut, between: Mapping[str, Interpolated]
 ) -> PredictionTable:
     """The columns of a LUT and of what lies between its entries; NaN for other blocks."""
-    phases = len(index.space.phases)
+    phases, memory = len(index.space.phases), lut.memory_of(index.space.name)
     summed = np.zeros((_BY_PHASE * phases + 4, len(index.blocks) + 1))
-    peaks = np.zeros((phases, len(index.blocks) + 1))
+    largest = np.zeros((phases, len(LARGEST), len(index.blocks) + 1))
     for number, keys in enumerate(index.keys, start=1):
         for f, key in enumerate(keys):
             cost, rows = lut.costs.get(key), slice(_BY_PHASE * f, _BY_PHASE * (f + 1))
             if key in between:
-                summed[rows, number] = *_timed(between[key].entry), between[key].touched_bytes, 0
+                timed = (*_timed(between[key].entry), between[key].touched_bytes)
             else:
                 touched = np.nan if cost is None else touched_bytes(cost)
-                summed[rows, number] = *_timed(lut.entries.get(key)), touched, 0
-            summed[rows.stop - 1, number] = np.nan if cost is None else _lasting_bytes(cost)
-            peaks[f, number] = np.nan if cost is None else cost.peak_bytes
+                timed = (*_timed(lut.entries.get(key)), touched)
+            summed[rows, number] = *timed, *_memory_added(memory, cost)
+            largest[f, :, number] = np.nan if cost is None else largest_traits(cost)
             summed[-1, number] += _flags(lut, key, between)
             if f == 0:
                 summed[-4:-1, number] = _sizes(cost)
-    return PredictionTable(index, summed, peaks)
+    return PredictionTable(index, summed, largest)
 
 
 def _timed(entry: Entry | None) -> tuple[float, float, float]:
@@ -133,6 +138,5 @@ def _sizes(cost: SegmentCost | None) -> tuple[float, float, float]:
     return cost.params, cost.macs, cost.weight_bytes
 
 
-def _lasting_bytes(cost: SegmentCost) -> int:
-    """What stays allocated beside the running segment: a run reads old state and writes new."""
-    return cost.weight_bytes + 2 * cost.state_bytes + cost.lasting_bytes
+def _memory_added(memory: MemoryModel, cost: SegmentCost | None) -> Floats:
+    return np.full(2, np.nan) if cost is None else memory.added(summed_traits(cost))

@@ -11,6 +11,7 @@ from latency_lut import schema
 from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.documents import PlacedShare, StoredNetwork, as_purpose, nodes_from_json
+from latency_lut.memory import MemoryRecord
 from latency_lut.records import FAILED, NetworkRecord, PhaseTiming
 from latency_lut.roofline import Ceilings
 from latency_lut.timed_table import TimedTable, group_of, timed_table
@@ -162,16 +163,24 @@ def select_fit(
 
 def select_memory(
     connection: Connection, profile_id: str, precision: str
-) -> tuple[list[int], list[int]]:
-    """Calculated and measured bytes of the networks whose memory was measured."""
+) -> dict[str, list[MemoryRecord]]:
+    """By space, the networks whose memory was measured, oldest first."""
     query = (
-        select(_networks.static_bytes, _networks.peak_bytes)
-        .where(_networks.profile_id == profile_id, _networks.precision == precision)
-        .where(_networks.peak_bytes.is_not(None))
-        .order_by(_networks.id)
+        select(_networks.id, _networks.space, _networks.peak_bytes, _phases.position, _segments.key)
+        .select_from(schema.shares.join(schema.phases).join(schema.networks).join(schema.segments))
+        .where(
+            _networks.profile_id == profile_id,
+            _networks.precision == precision,
+            _networks.peak_bytes.is_not(None),
+        )
+        .order_by(_networks.id, _phases.position)
     )
-    found = connection.execute(query).all()
-    return [int(static) for static, _ in found], [int(peak) for _, peak in found]
+    found: dict[str, list[MemoryRecord]] = {}
+    for (_, space, peak), rows in groupby(connection.execute(query), key=lambda row: row[:3]):
+        phases = groupby(rows, key=lambda row: row[3])
+        keys = tuple(tuple(str(row[4]) for row in of_phase) for _, of_phase in phases)
+        found.setdefault(space, []).append(MemoryRecord(int(peak), keys))
+    return found
 
 
 def select_costs(
@@ -198,6 +207,10 @@ def _cost(row: Any) -> SegmentCost:
         peak_bytes=row.peak_bytes,
         state_bytes=row.state_bytes,
         lasting_bytes=row.lasting_bytes,
+        convolution_bytes=row.convolution_bytes,
+        workspace_bytes=row.workspace_bytes,
+        operators=row.operators,
+        operator_kinds=row.operator_kinds,
         unknown_ops=tuple(json.loads(row.unknown_ops)),
     )
 

@@ -118,6 +118,11 @@ segments = Table(
     Column("peak_bytes", BigInteger, nullable=False),
     Column("state_bytes", BigInteger, nullable=False),
     Column("lasting_bytes", BigInteger, nullable=False),
+    # 0 in rows of older versions, until the segment is measured again
+    Column("convolution_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("workspace_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("operators", BigInteger, nullable=False, server_default="0"),
+    Column("operator_kinds", BigInteger, nullable=False, server_default="0"),
     Column("unknown_ops", Text, nullable=False),
     UniqueConstraint("key", name="lut_segments_key"),
 )

@@ -256,14 +256,16 @@ def _revision(connection: Connection, lineage: Sequence[str]) -> str:
 
 def _measured(connection: Connection, profile: DeviceProfile, precision: str) -> Measured:
     canary = canary_state(rows.select_canaries(connection, profile.id))
-    static_bytes, peak_bytes = rows.select_memory(connection, profile.id, precision)
+    costs = rows.select_costs(connection, profile.id, precision)
+    records = rows.select_memory(connection, profile.id, precision)
+    models = {space: fit_memory(found, costs) for space, found in records.items()}
     return Measured(
         profile=profile,
         precision=precision,
         tables=rows.select_tables(connection, profile.id, precision, canary),
-        costs=rows.select_costs(connection, profile.id, precision),
+        costs=costs,
         canary=canary,
-        memory=fit_memory(static_bytes, peak_bytes),
+        memory={space: model for space, model in models.items() if model is not None},
     )
 
 

@@ -105,7 +105,11 @@ def _segment_ids(
 ) -> dict[str, int]:
     keys = sorted({s.key for network in networks for phase in network.shares for s in phase})
     table = schema.segments
-    _insert_new(connection, table, [_cost_row(key, costs[key]) for key in keys])
+    rows = [_cost_row(key, costs[key]) for key in keys]
+    _insert_new(connection, table, rows)
+    for row in rows:  # a cost of an older version knows less
+        older = (table.c.key == row["key"]) & (table.c.operators == 0)
+        connection.execute(table.update().where(older).values(**row))
     found = connection.execute(select(table.c.key, table.c.id).where(table.c.key.in_(keys)))
     return {str(key): int(number) for key, number in found}
 

@@ -48,6 +48,7 @@ from search_spaces import (
     export_network,
     graph_inputs,
     segment_key,
+    set_equal_weights_apart,
 )
 
 logger = logging.getLogger(__name__)
@@ -152,6 +153,8 @@ class Rig:
         self, segments: tuple[Segment, ...], modules: Mapping[str, nn.Module] | None
     ) -> Iterator[Path]:
         network = export_network(segments, self.exporter, modules)
+        if modules is None:  # of random weights, those of equal blocks are equal
+            set_equal_weights_apart(network)
         path = self.folder / "network.onnx"
         path.write_bytes(network.SerializeToString())
         yield path

@@ -24,6 +24,8 @@ def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[
         "high_ms": first.high_ns * MS if complete else None,
         **{f"{p.name}_ms": p.latency_ns * MS if complete else None for p in others},
         "memory_mib": prediction.memory_bytes * MIB,
+        "memory_low_mib": _mib(prediction.memory_low_bytes),
+        "memory_high_mib": _mib(prediction.memory_high_bytes),
         "memory_kind": prediction.memory_kind,
         "params": prediction.params,
         "active_params": prediction.active_params,
@@ -68,3 +70,7 @@ def measurement_line(
         "runs": first.runs,
         "quality": first.quality,
     }
+
+
+def _mib(size_bytes: int | None) -> float | None:
+    return None if size_bytes is None else size_bytes * MIB

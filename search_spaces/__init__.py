@@ -6,6 +6,7 @@ from search_spaces.blocks.inverted_residual import ImageHead, InvertedResidual, 
 from search_spaces.blocks.mixture import set_router_noise
 from search_spaces.choice import Choice
 from search_spaces.cost import CostTable, NetworkCost, SegmentCost, network_cost, segment_cost
+from search_spaces.equal_weights import set_equal_weights_apart
 from search_spaces.errors import ExportError, InvalidArchitecture, SpaceError, UnknownSpace
 from search_spaces.export import (
     SegmentExporter,
@@ -74,5 +75,6 @@ __all__ = [
     "seeded_module",
     "segment_cost",
     "segment_key",
+    "set_equal_weights_apart",
     "set_router_noise",
 ]

@@ -19,6 +19,7 @@ from search_spaces.block import Block, Phase, Segment, segment_key
 from search_spaces.export import SegmentExporter
 from search_spaces.shapes import Scope, Tensor, infer_shapes, operator_name, tensor_of
 from search_spaces.stitching import NEXT
+from search_spaces.working_memory import operators, peak_bytes, workspace_bytes
 
 _MAIN_WIRES = {"x", "logits"}
 _NO_WEIGHTS = {TensorProto.BOOL, TensorProto.INT64, TensorProto.STRING}  # shapes, axes, masks
@@ -38,12 +39,19 @@ class SegmentCost:
     weight_bytes: int
     """Weights and constant tensors."""
     peak_bytes: int
-    """Most bytes alive at once besides weights, inputs and outputs included; every operator
-    writes to fresh memory."""
+    """Most bytes alive at once besides weights, inputs and outputs included."""
     state_bytes: int
     """Carried values, counted once, as large as they get."""
     lasting_bytes: int
     """Wires that it writes other than `x` and `logits`: later segments may read them."""
+    convolution_bytes: int = 0
+    """Of the weights, those of convolutions, which a runtime lays out anew while it loads them."""
+    workspace_bytes: int = 0
+    """The most that one operator works in beside its inputs and outputs, where that is known."""
+    operators: int = 0
+    """Nodes that compute; 0 where a cost was kept before these were counted."""
+    operator_kinds: int = 0
+    """Different operators among them: each brings code of the runtime into memory."""
     unknown_ops: tuple[str, ...] = ()
     """Operators whose output shapes are not known; costs are too low by them and what follows."""
 
@@ -80,16 +88,21 @@ def segment_cost(
         deployed_scope = infer_shapes(quantized, _inputs(block, phase, quantized))
     weights = (t for t in _weights(model.graph) if t.data_type not in _NO_WEIGHTS)
     params = {t.name: tensor_of(t).size for t in weights}
+    run, names = as_run(deployed.graph), operators(deployed.graph)
     return SegmentCost(
         params=sum(params.values()),
         active_params=sum(params.values()) - _idle_params(model.graph, scope, params),
         macs=_macs(model.graph, scope),
         weight_bytes=_weight_bytes(deployed.graph),
-        peak_bytes=_peak_bytes(as_run(deployed.graph), deployed_scope),
+        peak_bytes=peak_bytes(run, deployed_scope),
         state_bytes=sum(_state_bytes(scope, name) for name in block.carries),
         lasting_bytes=sum(
             _bytes(scope, name + NEXT) for name in block.writes if name not in _MAIN_WIRES
         ),
+        convolution_bytes=_convolution_bytes(deployed.graph),
+        workspace_bytes=workspace_bytes(run, deployed_scope),
+        operators=len(names),
+        operator_kinds=len(set(names)),
         unknown_ops=tuple(sorted(scope.unknown_ops | deployed_scope.unknown_ops)),
     )
 
@@ -163,6 +176,12 @@ def _weight_bytes(graph: onnx.GraphProto) -> int:
     return sum(tensor_of(t).size_bytes for t in (*_weights(graph), *_constants(graph)))
 
 
+def _convolution_bytes(graph: onnx.GraphProto) -> int:
+    """Kernels that stand directly at a Conv: those behind a DequantizeLinear are laid out once."""
+    kernels = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+    return sum(tensor_of(t).size_bytes for t in graph.initializer if t.name in kernels)
+
+
 def _constants(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """Tensors that are written into the graph as nodes: in memory, but learned by nobody."""
     for node in graph.node:
@@ -193,35 +212,6 @@ def _macs(graph: onnx.GraphProto, scope: Scope) -> int:
         total += max((b.turns * _macs(b.graph, b.scope) for b in bodies), default=0)
         total += node_macs(node, scope.tensors)
     return total
-
-
-def _peak_bytes(graph: onnx.GraphProto, scope: Scope) -> int:
-    """Highest sum, over the nodes in order, of the tensors written and still to be read."""
-    last_use = {value.name: -1 for value in graph.input}
-    for position, node in enumerate(graph.node):
-        last_use.update(dict.fromkeys(node.output, position))
-        last_use.update(dict.fromkeys(_names_read(node), position))
-    last_use.update(dict.fromkeys((value.name for value in graph.output), len(graph.node)))
-    alive = {value.name: _bytes(scope, value.name) for value in graph.input}
-    peak = sum(alive.values())
-    for position, node in enumerate(graph.node):
-        if node.op_type != "Constant":
-            alive.update({name: _bytes(scope, name) for name in node.output if name})
-        bodies = scope.bodies.get(node.output[0], [])
-        inside = max((_peak_bytes(b.graph, b.scope) for b in bodies), default=0)
-        peak = max(peak, sum(alive.values()) + inside)
-        alive = {name: size for name, size in alive.items() if last_use[name] > position}
-    return peak
-
-
-def _names_read(node: onnx.NodeProto) -> Iterator[str]:
-    """Inputs of a node and, of an If or Loop, all that its bodies read."""
-    yield from node.input
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield from (value.name for value in attribute.g.output)
-            for inner in attribute.g.node:
-                yield from _names_read(inner)
 
 
 def _state_bytes(scope: Scope, name: str) -> int:

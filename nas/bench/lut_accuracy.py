@@ -1,8 +1,9 @@
 """How far a LUT's answers are from the device's, beside other ways to predict.
 
 Random networks that never taught the LUT are measured whole, all of them once, and later all of
-them again in another order. What the second measurement is off the first is the floor under any
-prediction's error. Nothing is measured again for being flagged: the floor is that of one try.
+them again in another order. Predictions are compared with the mean of the two. What the second
+measurement is off the first is the repeat error: nothing that is learnt from measurements is much
+better. Nothing is measured again for being flagged: that error is of single tries.
 """
 
 import json
@@ -142,30 +143,45 @@ def _latency_rows(
 ) -> list[dict[str, object]]:
     """Of phase number i: ours, blocks alone, the line, and the second measurement."""
     spent, alone, line = ways
-    truth = rounds.first_ns[:, i]
+    truth = _mean(rounds.first_ns, rounds.second_ns)[:, i]
     phases = [prediction.phases[i] for prediction in predicted]
     ours = np.array([phase.latency_ns for phase in phases])
     low = np.array([phase.low_ns for phase in phases])
     high = np.array([phase.high_ns for phase in phases])
-    inside = float(np.mean((low <= truth) & (truth <= high)))
-    compared: list[tuple[str, Floats, float | None, Spent]] = [
-        ("this LUT", ours, inside, spent),
-        ("blocks timed alone", alone.values[:, i], None, alone.spent),
-        ("line on MACs", line.values[:, i], None, line.spent),
-        ("measured again", rounds.second_ns[:, i], None, {}),
-    ]
+    again = score(rounds.second_ns[:, i], rounds.first_ns[:, i])
     return [
-        _row(name, way, score(guess, truth), covered, cost)
-        for way, guess, covered, cost in compared
+        _row(name, "this LUT", score(ours, truth), _share_inside(low, truth, high), spent),
+        _row(name, "blocks timed alone", score(alone.values[:, i], truth), None, alone.spent),
+        _row(name, "line on MACs", score(line.values[:, i], truth), None, line.spent),
+        _row(name, "measured again", again, None, {}),
     ]
 
 
 def _memory_rows(predicted: Sequence[Prediction], rounds: Rounds) -> list[dict[str, object]]:
-    guess = np.array([float(prediction.memory_bytes) for prediction in predicted])
+    truth = _mean(rounds.first_bytes, rounds.second_bytes)
+    guess, low, high = (
+        np.array([np.nan if value is None else float(value) for value in values])
+        for values in zip(
+            *((p.memory_bytes, p.memory_low_bytes, p.memory_high_bytes) for p in predicted),
+            strict=True,
+        )
+    )
+    again = score(rounds.second_bytes, rounds.first_bytes)
     return [
-        _row("memory", way, score(values, rounds.first_bytes), None, {})
-        for way, values in (("this LUT", guess), ("measured again", rounds.second_bytes))
+        _row("memory", "this LUT", score(guess, truth), _share_inside(low, truth, high), {}),
+        _row("memory", "measured again", again, None, {}),
     ]
+
+
+def _mean(first: Floats, second: Floats) -> Floats:
+    """Of ratios none is preferred: the geometric mean."""
+    mean: Floats = np.sqrt(first * second)
+    return mean
+
+
+def _share_inside(low: Floats, truth: Floats, high: Floats) -> float | None:
+    """None where there are no intervals."""
+    return None if np.isnan(low).all() else float(np.mean((low <= truth) & (truth <= high)))
 
 
 def _row(

@@ -125,7 +125,8 @@ def test_a_memory_job_sees_what_the_model_takes(host):
     sizes = [phase("infer", feed("size", "int64", 1, low=size, high=size))]
     result = host.run(host.put("hungry"), kind="memory", phases=sizes)
     assert result["phases"] == []
-    assert 4 * size < result["peak_bytes"] < 12 * size
+    # Five times at most: twice while it runs, planned anew for the second run, and the copy.
+    assert 4 * size < result["peak_bytes"] < 20 * size
 
 
 def test_the_canary_is_timed_before_and_after(host):

@@ -86,7 +86,7 @@ class SyntheticDevice:
             tables={GROUP: table},
             costs=self.costs(),
             canary=canary,
-            memory=None,
+            memory={},
         )
 
 

@@ -191,7 +191,7 @@ def test_a_device_that_measured_nothing_has_an_empty_lut():
         tables={},
         costs={},
         canary=STEADY,
-        memory=None,
+        memory={},
     )
     assert lut.entries == {}
     assert lut.group("space", "infer").common_error.half_width == 0.10

@@ -158,7 +158,7 @@ def test_networks_timed_without_their_nodes_make_no_entry_but_keep_their_memory(
         measure(store, space, space.smallest(), profiled=False, peak_bytes=9, static_bytes=i)
     lut = store.lut(PROFILE.id)
     assert lut.entries == {}
-    assert lut.memory.records == 8
+    assert lut.memory_of(space.name).records == 8
     assert len(store.networks(PROFILE.id)) == 8
 
 

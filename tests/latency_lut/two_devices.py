@@ -95,5 +95,5 @@ def measured(
         tables={GROUP: timed_table(rows, segments)} if rows else {},
         costs={key: cost for key, cost in costs().items() if key in used},
         canary=CanaryState(1000.0, 0.0),
-        memory=None,
+        memory={},
     )
