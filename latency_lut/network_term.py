@@ -23,7 +23,7 @@ from latency_lut.timed_table import Floats
 
 # All of these are our choice; results/lut-model/ compares.
 FEWEST_NETWORKS = 20  # fewer say too little to tell these terms from noise
-_EXPECTILE = 0.15
+_EXPECTILE = 0.3
 _ROUNDS = 30
 _RIDGE = 0.01  # on the mean share of the time that a term has: decides between terms alike
 
