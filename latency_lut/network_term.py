@@ -24,6 +24,9 @@ from latency_lut.timed_table import Floats
 # All of these are our choice; results/lut-model/ compares.
 FEWEST_NETWORKS = 20  # fewer say too little to tell these terms from noise
 _EXPECTILE = 0.3
+_FAR = 2.0  # times the usual residual: from here on one above counts less than half
+_LEAST_RESIDUAL = 0.01  # relative; the agent stops measuring at one percent
+_NORMAL_MAD = 1.4826  # standard deviation of a normal distribution over its median deviation
 _ROUNDS = 30
 _RIDGE = 0.01  # on the mean share of the time that a term has: decides between terms alike
 
@@ -96,14 +99,23 @@ def fit_term(
 
 
 def _expectile(features: Floats, values: Floats) -> Floats:
-    """Coefficients, none below 0, of the linear expectile of `values` (asymmetric squares)."""
+    """Coefficients, none below 0, of the linear expectile of `values` (asymmetric squares).
+
+    Residuals above count ever less beyond twice the usual size of those below, which no
+    disturbance makes: a few networks that were disturbed a lot say no more than many a little.
+    """
     count = features.shape[1]
     ridge = np.diag(np.r_[0.0, np.full(count - 1, _RIDGE)])
     weights = np.ones_like(values)
     found = np.zeros(count)
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         root = np.sqrt(weights / len(values))
         design = np.concatenate([features * root[:, None], ridge])
         found = nnls(design, np.concatenate([values * root, np.zeros(count)]))[0]
-        weights = np.where(values > features @ found, _EXPECTILE, 1 - _EXPECTILE)
+        residuals = values - features @ found
+        below = np.abs(residuals[residuals <= 0])
+        usual = max(_NORMAL_MAD * float(np.median(below)) if len(below) else 0.0, _LEAST_RESIDUAL)
+        far = residuals / (_FAR * usual) if turn > _ROUNDS // 2 else 0.0 * residuals
+        above = _EXPECTILE / (1 + far**2)
+        weights = np.where(residuals > 0, above, 1 - _EXPECTILE)
     return found

@@ -202,8 +202,8 @@ def test_the_governor_is_set_for_the_cores_used_and_given_back(pi):
     with agent.steady_clock(str(pi), [core], "performance") as was_set:
         assert was_set
         assert first.read_text() == "performance"
-        assert {path.read_text() for path in others} <= {"ondemand"}
-    assert {path.read_text() for path in paths} == {"ondemand"}
+        assert {path.read_text().strip() for path in others} <= {"ondemand"}
+    assert {path.read_text().strip() for path in paths} == {"ondemand"}
 
 
 def test_what_somebody_else_has_changed_meanwhile_is_theirs(pi):

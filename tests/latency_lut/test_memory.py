@@ -11,7 +11,6 @@ from latency_lut.memory import (
     SUMMED,
     MemoryModel,
     fit_memory_model,
-    largest_traits,
     network_traits,
     summed_traits,
 )
