@@ -21,7 +21,7 @@ from scipy.optimize import nnls
 
 from latency_lut.timed_table import Floats
 
-# All of these are our choice; results/lut-model/ compares.
+# All of these are our choice; results/LOG.md compares.
 FEWEST_NETWORKS = 20  # fewer say too little to tell these terms from noise
 _EXPECTILE = 0.3
 _FAR = 2.0  # times the usual residual: from here on one above counts less than half

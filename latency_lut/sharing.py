@@ -10,7 +10,7 @@ costs in the true run too; half of it is taken from each node before the time is
 
     t[k] = T * max(p[k] - h n[k] / 2, p[k] / 10) / (sum of the same over the network)
 
-with p[k] the profiled time and n[k] the nodes of segment k. `results/lut-model/` has what it gains.
+with p[k] the profiled time and n[k] the nodes of segment k. `results/LOG.md` has what it gains.
 """
 
 import numpy as np
