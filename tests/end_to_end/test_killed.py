@@ -33,7 +33,7 @@ def test_a_killed_profile_goes_on_after_the_last_network_it_kept(empty_desk):
     assert outcome["ended"] == "complete"
     assert outcome["known"] == outcome["total"] == 22
     assert after[: len(before)] == before
-    assert outcome["carriers"] == len(after) - len(before)
+    assert outcome["runs"] == len(after) - len(before)
     assert len(set(after)) == len(after)
     assert len(set(good)) == len(good)  # a flagged one may be measured again
     assert empty_desk.ok(*command).json["carriers"] == 0
