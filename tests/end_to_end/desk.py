@@ -125,15 +125,24 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+_READS = 5
+
+
 def rows_of(database: Path, query: str) -> list[tuple[Any, ...]]:
     """What a database holds now; nothing while it, or the table, is not there."""
     if not database.exists():
         return []
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        try:
-            return connection.execute(query).fetchall()
-        except sqlite3.OperationalError:
-            return []
+    for _ in range(_READS):
+        with contextlib.closing(
+            sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        ) as connection:
+            try:
+                return connection.execute(query).fetchall()
+            except sqlite3.OperationalError:
+                return []
+            except sqlite3.DatabaseError:  # a reader met the log while a writer made it anew
+                time.sleep(0.1)
+    raise AssertionError(f"{database} could not be read {_READS} times")
 
 
 @contextlib.contextmanager
