@@ -56,6 +56,10 @@ class Desk:
     def database(self) -> Path:
         return self.folder / "results" / "nas.db"
 
+    @property
+    def supernets(self) -> Path:
+        return self.folder / "results" / "supernets"
+
     def nas(self, *arguments: str, stdin: str = "") -> Ran:
         """Runs a command within this process, which has loaded torch already."""
         out, err = io.StringIO(), io.StringIO()
@@ -125,24 +129,26 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
-_READS = 5
-
-
 def rows_of(database: Path, query: str) -> list[tuple[Any, ...]]:
     """What a database holds now; nothing while it, or the table, is not there."""
     if not database.exists():
         return []
-    for _ in range(_READS):
-        with contextlib.closing(
-            sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-        ) as connection:
-            try:
-                return connection.execute(query).fetchall()
-            except sqlite3.OperationalError:
-                return []
-            except sqlite3.DatabaseError:  # a reader met the log while a writer made it anew
-                time.sleep(0.1)
-    raise AssertionError(f"{database} could not be read {_READS} times")
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        try:
+            return connection.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """A copy by SQLite itself.
+
+    Reading the file plainly would drop every lock that this process holds on it (POSIX locks end
+    with the first file handle that is closed), and another process would take away its log.
+    """
+    target.parent.mkdir(exist_ok=True)
+    with contextlib.closing(sqlite3.connect(source)) as connection:
+        connection.execute("VACUUM INTO ?", (str(target),))
 
 
 @contextlib.contextmanager

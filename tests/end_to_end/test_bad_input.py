@@ -11,7 +11,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.end_to_end.desk import ON_LOCAL, SPACE, TINY, only, rows_of, search_command
+from tests.end_to_end.desk import (
+    ON_LOCAL,
+    SPACE,
+    TINY,
+    copy_database,
+    only,
+    rows_of,
+    search_command,
+)
 
 BOARD = ("--host", "127.0.0.1", "--port")
 
@@ -290,9 +298,7 @@ def test_a_storage_that_is_not_ours_is_refused_and_left_alone(foreign, command):
 def test_a_storage_that_another_version_wrote_is_refused_and_left_alone(
     searched, empty_desk, change
 ):
-    empty_desk.database.parent.mkdir()
-    with contextlib.closing(sqlite3.connect(searched.database)) as connection:
-        connection.execute(f"VACUUM INTO '{empty_desk.database}'")
+    copy_database(searched.database, empty_desk.database)
     with contextlib.closing(sqlite3.connect(empty_desk.database)) as connection:
         connection.execute(change)
         connection.commit()
@@ -341,8 +347,9 @@ def test_a_lut_file_that_is_damaged_or_foreign_is_refused_and_nothing_is_added(p
 
 @pytest.mark.parametrize("harm", ["gone", "cut"])
 def test_a_study_whose_supernet_is_gone_or_damaged_keeps_its_front(searched, empty_desk, harm):
-    shutil.copytree(searched.folder / "results", empty_desk.folder / "results")
-    for file in (empty_desk.folder / "results" / "supernets").iterdir():
+    copy_database(searched.database, empty_desk.database)
+    shutil.copytree(searched.supernets, empty_desk.supernets)
+    for file in empty_desk.supernets.iterdir():
         content = file.read_bytes()
         file.unlink()
         if harm == "cut":

@@ -54,8 +54,7 @@ def trials(desk, study, state="COMPLETE"):
 
 
 def supernets(desk):
-    folder = desk.folder / "results" / "supernets"
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in desk.supernets.iterdir()}
 
 
 def test_a_killed_search_goes_on_after_the_last_network_it_evaluated(searched):

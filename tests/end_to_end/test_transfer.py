@@ -1,10 +1,8 @@
 """A LUT for a device that is new, or that changed, from another LUT."""
 
-import shutil
-
 import pytest
 
-from tests.end_to_end.desk import ON_LOCAL
+from tests.end_to_end.desk import ON_LOCAL, copy_database
 
 
 @pytest.fixture
@@ -12,7 +10,7 @@ def two_threads(profiled):
     """Options for this machine with two threads, which is another device profile."""
     devices, storage = profiled.folder / "two.toml", profiled.folder / "two.db"
     devices.write_text("[devices.local]\nthreads = 2\n")
-    shutil.copy(profiled.database, storage)
+    copy_database(profiled.database, storage)
     return "--devices", str(devices), "--storage", f"sqlite:///{storage}"
 
 
