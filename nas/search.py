@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from latency_lut import Prediction
 from nas.accuracy.estimator import Quality
 from nas.errors import StudyError
+from nas.interrupts import deferred_interrupt
 from nas.study import read_settings
 from nas.units import MIB, MS
 from search_spaces import Architecture, Space, Value
@@ -79,6 +80,7 @@ class Search:
 
         Raises:
             StudyError: most of hundreds of proposals have segments that the LUT does not know.
+            KeyboardInterrupt: Ctrl-C; the network in flight was finished, unless it came twice.
         """
         self._look_around()
         wanted = min(wanted, self._space.count())
@@ -88,7 +90,16 @@ class Search:
         for extreme in (self._space.smallest(), self._space.largest()):
             if not self._done:
                 self._study.enqueue_trial(self._parameters(extreme), skip_if_exists=True)
-        self._study.optimize(self._objective, callbacks=[self._after_trial])
+        with deferred_interrupt("the network in flight") as interrupted:
+
+            def stop_if_interrupted(study: optuna.Study, _: FrozenTrial) -> None:
+                if interrupted():
+                    study.stop()
+
+            callbacks = [self._after_trial, stop_if_interrupted]
+            self._study.optimize(self._objective, callbacks=callbacks)
+        if interrupted():
+            raise KeyboardInterrupt
 
     def _objective(self, trial: Trial) -> tuple[float, float, float]:
         parameters = {

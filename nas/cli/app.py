@@ -11,6 +11,7 @@ from device_agents import BadInventory, DeviceError, DeviceUnusable
 from nas.cli import bench, demo, devices, lut, measuring, spaces, studies
 from nas.cli.output import say
 from nas.errors import NasError
+from nas.interrupts import keep_interrupts
 
 app = typer.Typer(
     name="nas",
@@ -38,6 +39,7 @@ def main() -> None:
     """Entry point of the command `nas`."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime would report home
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads slow a busy machine
+    keep_interrupts()
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
