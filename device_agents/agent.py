@@ -64,7 +64,7 @@ import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
 PROTOCOL = 2
-METHOD = 2  # raised whenever the way of measuring changes: old latencies are then not comparable
+METHOD = 3  # raised whenever the way of measuring changes: old latencies are then not comparable
 BEAT_S = 5.0  # our choice: rare enough not to disturb what is being measured
 REQUEST_CAP_BYTES = 2**20  # our choice: a request of 10,000 feeds
 REPLY_CAP_BYTES = 16 * 2**20  # what the host takes in as one line
@@ -77,9 +77,16 @@ WARM_UP_RUNS, WARM_UP_NS = 10, 300_000_000  # until two windows agree within WAR
 WARM_UP_CAP_NS, WARM_UP_AGREEMENT = 1_000_000_000, 0.01
 GROUP_NS, MIN_GROUPS, MAX_GROUPS = 20_000_000, 7, 1000
 STOP_HALF_WIDTH = 0.01  # 95 % interval of the median, as a share of the median
-NOISY_HALF_WIDTH = 0.03  # our choice: wider than this is "noisy"
-DRIFT_SHARE = 0.10  # our choice: canaries further apart than this are "drifted"
+# On a shared machine a run takes 1.0 or 1.5 times as long, for half a second to two at a time
+# (results/LOG.md). So a phase is timed in visits, with all else in between, until its LOW_GROUPS
+# fastest groups agree and another visit saw one as fast. All of these are our choice.
+VISIT_NS, MIN_VISIT_GROUPS, MIN_VISITS, REWARM_NS = 200_000_000, 4, 2, 5_000_000
+LOW_GROUPS, LOW_AGREEMENT = 3, 0.02
+PATIENCE = 3  # times max_seconds_per_phase, while the fastest groups do not agree
+CALM_SHARE = 0.05  # canaries slower than usual by more say that the machine is disturbed
+DRIFT_SHARE = 0.10  # canaries further apart, or further from the usual one, are "drifted"
 CANARY_NS = 40_000_000
+USUAL_JOBS = 50  # of so many the usual canary is the median
 # 40 repeats on a shared machine: the sums of node times spread by 1.0 % (mean over the fastest
 # quarter), 1.3 % (half), 1.9 % (median), 18 % (mean); canaries in a row differ by 2.7 % (fastest
 # tenth), 4.2 % (half). The quarter keeps enough values to see below the profiler's microsecond.
@@ -876,18 +883,63 @@ def _warm_up(run: Callable[[], Any], cap_ns: int) -> Tuple[int, int]:
         last_ns = run_ns
 
 
-def _measure(run: Callable[[], Any], max_s: float) -> Json:
-    """Timings of one phase: warm-up, then groups until the median is known well enough."""
-    start = time.perf_counter_ns()
-    made, run_ns = _warm_up(run, min(WARM_UP_CAP_NS, int(max_s * 1e9 / 2)))
-    runs_per_group = -(-GROUP_NS // run_ns)
-    groups: List[int] = []
-    while len(groups) < MAX_GROUPS:
-        groups.append(time_runs(run, runs_per_group))
-        late = time.perf_counter_ns() - start > max_s * 1e9
-        if len(groups) >= MIN_GROUPS and (late or _half_width(groups) <= STOP_HALF_WIDTH):
-            break
-    return dict(_summary(groups), runs_per_group=runs_per_group, warmup_runs=made)
+class Timer:
+    """The timings of one phase: a warm-up, then groups of runs in visits at different times.
+
+    Args:
+        run: runs the model once.
+        max_s: for warm-up and timing together.
+    """
+
+    def __init__(self, run: Callable[[], Any], max_s: float) -> None:
+        self._run, self._max_ns = run, int(max_s * 1e9)
+        start = time.perf_counter_ns()
+        self._warm_up_runs, self._run_ns = _warm_up(run, min(WARM_UP_CAP_NS, self._max_ns // 2))
+        self._spent_ns = time.perf_counter_ns() - start
+        self._runs_per_group = -(-GROUP_NS // self._run_ns)
+        self.visits: List[List[int]] = []
+
+    @property
+    def groups(self) -> List[int]:
+        """Nanoseconds of a run, by group."""
+        return [value for visit in self.visits for value in visit]
+
+    def visit(self) -> None:
+        """Time some groups; what ran since the last visit has emptied the caches."""
+        start = time.perf_counter_ns()
+        time_runs(self._run, max(1, REWARM_NS // self._run_ns))
+        groups: List[int] = []
+        while len(groups) < MIN_VISIT_GROUPS or time.perf_counter_ns() - start < VISIT_NS:
+            groups.append(time_runs(self._run, self._runs_per_group))
+        self.visits.append(groups)
+        self._spent_ns += time.perf_counter_ns() - start
+
+    def is_done(self, *, is_calm: bool) -> bool:
+        """Whether more visits are not worth it; none is early on a machine that is disturbed."""
+        groups = self.groups
+        if len(groups) < MIN_GROUPS or len(self.visits) < MIN_VISITS:
+            return False
+        if len(groups) >= MAX_GROUPS or self._spent_ns > PATIENCE * self._max_ns:
+            return True
+        if not self.low_is_sure():
+            return False
+        is_known = is_calm and _half_width(groups) <= STOP_HALF_WIDTH
+        return is_known or self._spent_ns > self._max_ns
+
+    def low_is_sure(self) -> bool:
+        """Whether the fastest groups agree, and two visits saw groups as fast."""
+        fastest = sorted(self.groups)[:LOW_GROUPS]
+        visits = sorted(map(min, self.visits))[:MIN_VISITS]
+        return max(*fastest, *visits) <= (1 + LOW_AGREEMENT) * fastest[0]
+
+    def facts(self) -> Json:
+        """What is reported of the timings."""
+        return dict(
+            _summary(self.groups),
+            visit_groups=[len(visit) for visit in self.visits],
+            runs_per_group=self._runs_per_group,
+            warmup_runs=self._warm_up_runs,
+        )
 
 
 def _summary(groups: List[int]) -> Json:
@@ -904,14 +956,27 @@ def _summary(groups: List[int]) -> Json:
     }
 
 
-def quality(phase: Json, before_ns: Optional[int], after_ns: Optional[int]) -> str:
-    """The worst that is known against a phase, or "good"; the canaries' times may be absent."""
-    if phase["throttle"]:
+def quality(
+    *, throttle: Optional[List[str]], is_sure: bool, canaries: List[int], usual_ns: Optional[int]
+) -> str:
+    """The worst that is known against a phase, or "good".
+
+    Args:
+        throttle: what slowed the processor down.
+        is_sure: whether the phase's fastest groups agree.
+        canaries: of the job, in order; none without a canary.
+        usual_ns: the canary of other jobs, if there is one.
+    """
+    if throttle:
         return "throttled"
-    if before_ns and after_ns and abs(after_ns - before_ns) > DRIFT_SHARE * before_ns:
-        return "drifted"
-    noisy = phase["high_ns"] - phase["low_ns"] > 2 * NOISY_HALF_WIDTH * phase["latency_ns"]
-    return "noisy" if noisy else "good"
+    if canaries:
+        half = (len(canaries) + 1) // 2  # disturbances pass, the best of each half tells the state
+        first, second = min(canaries[:half]), min(canaries[-half:])
+        apart = max(first, second) > (1 + DRIFT_SHARE) * min(first, second)
+        unusual = usual_ns and min(first, second) > (1 + DRIFT_SHARE) * usual_ns
+        if apart or unusual:
+            return "drifted"
+    return "good" if is_sure else "noisy"
 
 
 class Canary:
@@ -1100,33 +1165,59 @@ def _load_and_run(ort: Any, job: Json, phases: List[PhaseRun]) -> Tuple[Any, Jso
 
 
 def _time_phases(ort: Any, session: Any, job: Json, phases: List[PhaseRun]) -> Json:
-    """Time each phase between two canaries, if there is one. Returns the canaries' times."""
+    """Time the phases in turns, a canary between any two visits. Returns the canaries' times."""
     canary = None
     if job["canary_path"]:
         canary = Canary(ort, job["canary_path"], job["threads"], job["provider"])
     gc.disable()
+    timers = [Timer(phase.bind(ort, session), job["max_seconds_per_phase"]) for phase in phases]
     marks = [Mark.read(job["root"])]
     canaries = [canary.time_ns() if canary else None]
     marks.append(Mark.read(job["root"]))
-    for phase in phases:
-        phase.facts.update(_measure(phase.bind(ort, session), job["max_seconds_per_phase"]))
-        clocks = [_clock_hz(job["root"], core, "cur") for core in _allowed_cores()]
-        phase.facts["clock_hz"] = min([hz for hz in clocks if hz], default=None)
-        marks.append(Mark.read(job["root"]))
-        canaries.append(canary.time_ns() if canary else None)
+    spans: List[List[List[Mark]]] = [[] for _ in phases]
+    waiting = list(range(len(phases)))
+    while waiting:
+        for i in tuple(waiting):
+            timers[i].visit()
+            phases[i].facts["clock_hz"] = _slowest_clock_hz(job["root"])
+            marks.append(Mark.read(job["root"]))
+            spans[i].append(marks[-2:])
+            canaries.append(canary.time_ns() if canary else None)
+            if timers[i].is_done(is_calm=_is_calm(canaries[-2:], job["canary_usual_ns"])):
+                waiting.remove(i)
     marks.append(Mark.read(job["root"]))
-    for i, (phase, before, after) in enumerate(zip(phases, marks[1:], marks[2:])):
-        temps = [mark.temp_c for mark in (before, after) if mark.temp_c is not None]
-        phase.facts["temp_c"] = max(temps, default=None)
+    timed = [ns for ns in canaries if ns]
+    for phase, timer, own in zip(phases, timers, spans):
+        temps = [mark.temp_c for span in own for mark in span if mark.temp_c is not None]
         # What slows a canary down makes every timing wrong that is scaled by it.
-        phase.facts["throttle"] = throttling(marks[:2], [before, after], marks[-2:])
-        phase.facts["quality"] = quality(phase.facts, canaries[i], canaries[i + 1])
-    before_ns, *between, after_ns = canaries
+        throttle = throttling(marks[:2], *own, marks[-2:])
+        phase.facts.update(
+            timer.facts(),
+            temp_c=max(temps, default=None),
+            throttle=throttle,
+            quality=quality(
+                throttle=throttle,
+                is_sure=timer.low_is_sure(),
+                canaries=timed,
+                usual_ns=job["canary_usual_ns"],
+            ),
+        )
     return {
-        "canary_before_ns": before_ns,
-        "canary_between_ns": [ns for ns in between if ns],
-        "canary_after_ns": after_ns,
+        "canary_before_ns": canaries[0],
+        "canary_between_ns": timed[1:-1],
+        "canary_after_ns": canaries[-1],
     }
+
+
+def _is_calm(canaries: List[Optional[int]], usual_ns: Optional[int]) -> bool:
+    """Whether the canaries around a visit were as fast as usual, as far as anybody knows."""
+    known = [ns for ns in canaries if ns]
+    return not known or not usual_ns or max(known) <= (1 + CALM_SHARE) * usual_ns
+
+
+def _slowest_clock_hz(root: str) -> Optional[int]:
+    clocks = [_clock_hz(root, core, "cur") for core in _allowed_cores()]
+    return min([hz for hz in clocks if hz], default=None)
 
 
 def _add_energy(ort: Any, session: Any, job: Json, phases: List[PhaseRun]) -> Optional[str]:
@@ -1473,6 +1564,7 @@ class Bench:
         self._retries = RETRIES
         self._idle: Json = {}
         self._idle_until = 0.0
+        self._canaries: List[int] = []  # the fastest of each job; a session has one canary
 
     def reply(self, request: Json, work: str, end: float, say: Callable[[str], None]) -> Json:
         """The reply to a request.
@@ -1484,6 +1576,7 @@ class Bench:
             say: takes "waiting" and "running".
         """
         request = dict(request, root=self._root, idle_uw=None, energy_absent=None)
+        request["canary_usual_ns"] = _median(self._canaries) if self._canaries else None
         is_timed = request["op"] == "job" and request["kind"] != "memory"
         cores = _cores_for(self._root, request["threads"])
         with steady_clock(self._root, cores, request.get("governor")) as was_set:
@@ -1499,9 +1592,15 @@ class Bench:
             result["governor_set"] = was_set
         elif is_timed and result:
             result["gate"] = {"waited_ns": passage.waited_ns, "missed": passage.missed}
+            self._remember_canary(result)
             news = [] if _is_void(reply) else passage.news
             result["warnings"] += ["measured although " + text for text in news]
         return reply
+
+    def _remember_canary(self, result: Json) -> None:
+        ends = [result["canary_before_ns"], result["canary_after_ns"]]
+        timed = [ns for ns in (*ends, *result["canary_between_ns"]) if ns]
+        self._canaries = [*self._canaries, min(timed)][-USUAL_JOBS:] if timed else self._canaries
 
     def _attempts(self, request: Json, work: str, say: Callable[[str], None]) -> Json:
         """The reply of a child, or of a later one where throttling made the first one's void."""

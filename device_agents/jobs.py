@@ -53,7 +53,8 @@ class Job:
             the nodes; "memory" gives only the peak.
         phases: names must differ.
         max_seconds_per_phase: for warm-up and timing together. The time is used up only while
-            the median is still uncertain; seven groups are always measured.
+            the median is still uncertain, and up to three times over while the fastest groups
+            do not agree; eight groups are always measured.
         limit_s: the job is killed after this, and fails with kind "timeout".
         memory_limit_bytes: for the whole process, the runtime's own 50 MiB or so included;
             None is three quarters of what the device has available.

@@ -41,11 +41,13 @@ class PhaseResult:
 
     Attributes:
         group_ns: one value a group of `runs_per_group` runs in a row, in the order measured.
+        visit_groups: how many groups were timed in a row, with canaries and other phases between.
         latency_ns: the median of the groups; low_ns and high_ns are its 95 % interval.
         p90_ns: like p99_ns, min_ns and mad_ns (median absolute deviation), of the groups.
-        quality: "good"; "noisy" when the interval is wider than 3 % either way; "drifted" when
-            the canaries before and after differ by more than 10 %; "throttled" when the device
-            said so, in the last repeat as well.
+        quality: "good"; "noisy" when the three fastest groups differ by more than 2 %, or one visit
+            alone saw groups as fast; "drifted" when the fastest canaries of the job's halves
+            differ by more than 10 %, or are so much slower than those of other jobs; "throttled"
+            when the device said so, in the last repeat as well.
         temp_c: the processor's hottest sensor, before or after, whichever is more; degrees Celsius.
         clock_hz: of the slowest core used, right after the last run.
         throttle: what slowed the processor down meanwhile, in words; None where the device has no
@@ -56,6 +58,7 @@ class PhaseResult:
 
     name: str
     group_ns: tuple[int, ...]
+    visit_groups: tuple[int, ...]
     runs_per_group: int
     warmup_runs: int
     first_run_ns: int
@@ -89,7 +92,7 @@ class JobResult:
             `peak_kind`: "resident_over_empty_session" is resident memory above that of a session
             with an empty model; with "_since_process_start" the kernel cannot reset its peak.
         canary_before_ns: None without a canary, as canary_after_ns.
-        canary_between_ns: one between any two phases; empty without a canary.
+        canary_between_ns: one between any two visits; empty without a canary.
         cores: those that the job was pinned to.
         governor: of the cores while they were measured; None where there is none.
         gate: the wait before the job; None for a "memory" job, which does not mind.
@@ -154,7 +157,7 @@ def read_result(
         canary_before_ns=answer.optional_integer("canary_before_ns", low=1, high=MAX_DURATION_NS),
         canary_after_ns=answer.optional_integer("canary_after_ns", low=1, high=MAX_DURATION_NS),
         canary_between_ns=answer.integers(
-            "canary_between_ns", low=1, high=MAX_DURATION_NS, at_least=0, at_most=_MAX_PHASES
+            "canary_between_ns", low=1, high=MAX_DURATION_NS, at_least=0, at_most=_MAX_GROUPS
         ),
         model_sha256=answer.choice("model_sha256", [model_sha256]),
         warnings=answer.texts("warnings"),
@@ -180,6 +183,7 @@ def _read_phase(answer: Answer, *, name: str, is_profile: bool) -> PhaseResult:
     return PhaseResult(
         name=answer.choice("name", [name]),
         group_ns=groups,
+        visit_groups=_read_visits(answer, len(groups)),
         runs_per_group=answer.integer("runs_per_group", low=1, high=_MAX_RUNS),
         warmup_runs=answer.integer("warmup_runs", low=1, high=_MAX_RUNS),
         first_run_ns=duration("first_run_ns"),
@@ -197,6 +201,13 @@ def _read_phase(answer: Answer, *, name: str, is_profile: bool) -> PhaseResult:
         throttle=answer.optional_texts("throttle"),
         energy=None if energy is None else read_energy(energy),
     )
+
+
+def _read_visits(answer: Answer, groups: int) -> tuple[int, ...]:
+    visits = answer.integers("visit_groups", low=1, high=groups, at_least=1, at_most=groups)
+    if sum(visits) != groups:
+        answer.refuse("visit_groups", visits, f"{groups} groups in all")
+    return visits
 
 
 def _quality(answer: Answer) -> Quality:

@@ -57,7 +57,8 @@ _DTYPES = {torch.float32: "float32", torch.int64: "int64"}
 PRECISION = FP32
 # Our choice: a campaign runs hundreds and a segment is seen in several, a verdict is one network's.
 _SECONDS_PER_PHASE = {"alone": 0.5, "carrier": 1.0, "measure": 3.0, "verify": 3.0}
-_FEWEST_FASTEST = 3  # our choice: the mean of fewer groups would be the luck of one
+# Our choice: fewer groups would be the luck of one; the agent's fastest agree as well as that.
+_FEWEST_FASTEST, _ALIKE = 3, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,17 +263,20 @@ def _timing(phase: Phase, measured: PhaseResult) -> PhaseTiming:
 
 
 def undisturbed_ns(group_ns: Sequence[int]) -> int:
-    """Mean of the fastest tenth of the groups, at least three: a run when nothing else runs.
+    """Mean of the groups that are no more than 2 % slower than the third fastest.
 
-    On a quiet board it is close to the median. On a shared machine other work adds to
-    most groups, the median follows that work, and the fastest groups do not.
+    That is a run when nothing else runs: on a quiet board the mean of nearly all groups, close to
+    their median. On a shared machine other work adds to most groups, the median follows that
+    work, and the fastest groups do not.
     """
-    fastest = sorted(group_ns)[: max(_FEWEST_FASTEST, len(group_ns) // 10)]
+    ordered = sorted(group_ns)
+    third = ordered[min(_FEWEST_FASTEST, len(ordered)) - 1]
+    fastest = [ns for ns in ordered if ns <= (1 + _ALIKE) * third]
     return round(sum(fastest) / len(fastest))
 
 
 def _canary_ns(result: JobResult) -> int | None:
-    """The mean of the canary's times before, between and after the phases."""
+    """The fastest of the canary's times, as the latency is that of the fastest groups."""
     ends = (result.canary_before_ns, result.canary_after_ns)
     timings = [*result.canary_between_ns, *(ns for ns in ends if ns is not None)]
-    return round(sum(timings) / len(timings)) if timings else None
+    return min(timings, default=None)

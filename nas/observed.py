@@ -10,6 +10,7 @@ _OF_PHASE = (
     "first_run_ns",
     "warmup_runs",
     "runs_per_group",
+    "visit_groups",
     "p99_ns",
     "min_ns",
     "mad_ns",

@@ -129,10 +129,13 @@ def test_a_memory_job_sees_what_the_model_takes(host):
     assert 4 * size < result["peak_bytes"] < 20 * size
 
 
-def test_the_canary_is_timed_before_and_after(host):
+def test_the_canary_is_timed_before_between_and_after_visits(host):
     result = host.run(host.put("network"), canary=host.put("other"))
     assert result["canary_before_ns"] > 0
     assert result["canary_after_ns"] > 0
+    (phase,) = result["phases"]
+    assert len(result["canary_between_ns"]) == len(phase["visit_groups"]) - 1 >= 1
+    assert sum(phase["visit_groups"]) == len(phase["group_ns"])
 
 
 def test_a_hanging_job_is_ended_and_the_next_one_runs(host):
@@ -306,10 +309,6 @@ def test_a_run_with_another_sequence_of_nodes_is_left_out():
     assert [node["name"] for node in agent.node_times(runs)] == ["a"]
 
 
-def timed(low_ns: int, high_ns: int, throttle: list[str] | None = None) -> Json:
-    return {"latency_ns": 1000, "low_ns": low_ns, "high_ns": high_ns, "throttle": throttle}
-
-
 @pytest.mark.parametrize("jump_ns", [0, -3_600_000_000_000])
 def test_a_clock_that_stands_or_jumps_back_ends_the_job(jump_ns):
     readings = iter([7_200_000_000_000, 7_200_000_000_000 + jump_ns])
@@ -326,9 +325,79 @@ def test_time_is_told_by_clocks_that_nobody_sets():
     assert used == {"monotonic", "perf_counter_ns", "sleep"}
 
 
+def quality(
+    *canaries: int, sure: bool = True, usual: int | None = None, throttle: list[str] | None = None
+) -> str:
+    return agent.quality(throttle=throttle, is_sure=sure, canaries=[*canaries], usual_ns=usual)
+
+
 def test_quality_names_the_worst_doubt():
-    assert agent.quality(timed(990, 1010), None, None) == "good"
-    assert agent.quality(timed(990, 1010, []), 100, 109) == "good"
-    assert agent.quality(timed(960, 1040), 100, 100) == "noisy"
-    assert agent.quality(timed(960, 1040), 100, 112) == "drifted"
-    assert agent.quality(timed(960, 1040, ["under-voltage"]), 100, 112) == "throttled"
+    assert quality() == "good"
+    assert quality(100, 109, throttle=[]) == "good"
+    assert quality(100, 100, sure=False) == "noisy"
+    assert quality(100, 112, sure=False) == "drifted"
+    assert quality(100, 112, throttle=["under-voltage"]) == "throttled"
+
+
+def test_a_disturbance_that_passes_is_no_drift_and_a_machine_that_stays_slower_is():
+    assert quality(100, 160, 101, 150) == "good"
+    assert quality(100, 160, 112, 150) == "drifted"
+    assert quality(108, 109, usual=100) == "good"
+    assert quality(112, 113, usual=100) == "drifted"
+
+
+# Timings in visits
+
+
+class Runs:
+    """A model on a made-up clock: each run takes as long as the machine's state makes it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, run_ns: int) -> None:
+        self.now_ns, self.run_ns, self.runs = 0, run_ns, 0
+        monkeypatch.setattr(agent.time, "perf_counter_ns", lambda: self.now_ns)
+        monkeypatch.setattr(agent.time_runs, "__defaults__", (lambda: self.now_ns,))
+
+    def __call__(self) -> None:
+        self.runs += 1
+        self.now_ns += self.run_ns
+
+
+def timer(run: Runs, factors: list[float], *, calm: bool = True) -> agent.Timer:
+    """After its visits, in each of which the machine is slower by a factor, at last for ever."""
+    usual_ns, left = run.run_ns, iter(factors)
+    made = agent.Timer(run, 1.0)
+    while not made.visits or not made.is_done(is_calm=calm):
+        run.run_ns = round(usual_ns * next(left, factors[-1]))
+        made.visit()
+    return made
+
+
+def test_a_quiet_machine_is_visited_twice(monkeypatch):
+    made = timer(Runs(monkeypatch, 1_000_000), [1.0])
+    assert len(made.visits) == 2
+    assert made.low_is_sure()
+    assert set(made.groups) == {1_000_000}
+
+
+def test_a_machine_that_seems_disturbed_is_visited_until_the_time_is_up(monkeypatch):
+    assert len(timer(Runs(monkeypatch, 1_000_000), [1.5], calm=False).visits) >= 4
+
+
+def test_visits_go_on_while_only_one_saw_the_fastest_runs(monkeypatch):
+    slow = [1.5] * 5
+    made = timer(Runs(monkeypatch, 1_000_000), [1.0, *slow, 1.0, *slow])
+    assert len(made.visits) == 7
+    assert made.low_is_sure()
+
+
+def test_visits_end_where_the_fastest_runs_never_come_again(monkeypatch):
+    made = timer(Runs(monkeypatch, 1_000_000), [1.0, 1.5])
+    assert not made.low_is_sure()
+    assert 10 <= len(made.visits) <= 20
+
+
+def test_a_slow_model_is_not_run_more_often_than_eight_groups_need(monkeypatch):
+    run = Runs(monkeypatch, 10_000_000_000)
+    made = timer(run, [1.0])
+    assert len(made.groups) == 8
+    assert run.runs <= 12

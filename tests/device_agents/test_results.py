@@ -15,6 +15,7 @@ ANSWER: dict[str, Any] = {
         {
             "name": "infer",
             "group_ns": [100, 110, 105, 120, 101, 102, 103],
+            "visit_groups": [4, 3],
             "runs_per_group": 20,
             "warmup_runs": 10,
             "first_run_ns": 900,

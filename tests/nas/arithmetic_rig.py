@@ -118,6 +118,7 @@ def _phase(
     return PhaseResult(
         name=name,
         group_ns=(total_ns,) * 10,
+        visit_groups=(5, 5),
         runs_per_group=3,
         warmup_runs=1,
         first_run_ns=total_ns,
