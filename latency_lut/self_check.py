@@ -59,10 +59,11 @@ def common_error(
 ) -> CommonError:
     """The error of predicted networks beyond what their entries' own intervals explain.
 
-    Of the absolute relative errors of m networks, q is the smallest that no more than one in twenty
-    of m + 1 exceeds (split conformal prediction: V. Vovk, A. Gammerman, G. Shafer, Algorithmic
-    Learning in a Random World, 2005); the errors of entries alone would make it
-    h = sqrt(sum (half width)^2) / latency. The common error is sqrt(q^2 - h^2), h being the root
+    Of the absolute relative errors of m networks, q is the one of rank 0.95 (m + 1) from below,
+    on the line between its neighbours (split conformal prediction: V. Vovk, A. Gammerman,
+    G. Shafer, Algorithmic Learning in a Random World, 2005, which takes the next whole rank; with
+    fewer than forty networks that is the largest of all, and covers more than it says). The errors
+    of entries alone would make it h = sqrt(sum (half width)^2) / latency. The common error is sqrt(q^2 - h^2), h being the root
     mean square over networks, and at least 1.96 times the canary's spread.
 
     Args:
@@ -75,8 +76,8 @@ def common_error(
     if len(measured_ns) < _FEWEST_NETWORKS:
         return CommonError(max(_ERROR_UNCHECKED, floor), 0)
     errors = np.abs(measured_ns / predicted_ns - 1)
-    rank = min(math.ceil(_COVERAGE * (len(errors) + 1)), len(errors))
-    beyond = float(np.sort(errors)[rank - 1]) ** 2 - float(((half_ns / predicted_ns) ** 2).mean())
+    largest = float(np.quantile(errors, _COVERAGE, method="weibull"))
+    beyond = largest**2 - float(((half_ns / predicted_ns) ** 2).mean())
     return CommonError(max(math.sqrt(max(beyond, 0.0)), floor), len(errors))
 
 

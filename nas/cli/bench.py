@@ -37,6 +37,14 @@ def lut(
     networks: Annotated[
         int, typer.Option("--networks", min=3, help="Unseen networks to measure whole.")
     ] = 40,
+    measured: Annotated[
+        Path | None,
+        typer.Option(
+            "--measured",
+            metavar="FILE.json",
+            help="Measure none, take those of an earlier --json: what a change of the LUT gained.",
+        ),
+    ] = None,
     speed: Annotated[
         bool, typer.Option("--speed", help="Only time loading and predicting; needs no device.")
     ] = False,
@@ -77,7 +85,7 @@ def lut(
     if space is None or device is None:
         raise typer.BadParameter("give --space and --device, or --table")
     from nas.access import check_precision, open_lut_reader, rigs
-    from nas.bench import compare, time_prediction
+    from nas.bench import compare, measure_unseen, read_unseen, time_prediction
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
@@ -92,15 +100,21 @@ def lut(
         return
     for rig in rigs(device, devices, storage, found, precision):
         with progress_bar("bench") as report:
-            result = compare(
-                rig, networks, seed, on_step=lambda done, words: report(done, None, words)
+            unseen = (
+                read_unseen(rig, measured)
+                if measured
+                else measure_unseen(
+                    rig, networks, seed, on_step=lambda done, words: report(done, None, words)
+                )
             )
+        result = compare(rig, unseen)
         rows = [{"device": rig.device.name, **row} for row in result.rows]
         if json:
-            print_json({"rows": rows, "networks": result.networks})
+            of = {"device_profile": rig.profile.id, "space": space, "precision": precision}
+            print_json({**of, "rows": rows, "networks": result.networks})
             continue
         columns = [name for name in rows[0] if name != "device"]
-        title = f"{space} {precision} on {rig.device.name}, {networks} unseen networks"
+        title = f"{space} {precision} on {rig.device.name}, {len(result.networks)} unseen networks"
         print_table(title, columns, [[row[name] for name in columns] for row in rows])
         for line in _floor_lines(rows):
             show(line)

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from nas.bench import compare
+from nas.bench import compare, measure_unseen, read_unseen
 from nas.errors import BadInput
 from nas.profiling import profile
 from tests.latency_lut.networks import tiny_space
@@ -24,7 +26,7 @@ def rows_of(result, quantity):
 
 
 def test_a_device_without_noise_is_predicted_without_error(rig):
-    result = compare(rig, networks=8, seed=1)
+    result = compare(rig, measure_unseen(rig, networks=8, seed=1))
     assert list(rows_of(result, "infer")) == [
         "this LUT",
         "blocks timed alone",
@@ -47,7 +49,7 @@ def test_a_device_without_noise_is_predicted_without_error(rig):
 
 def test_a_device_that_became_slower_unseen_shows_as_bias_of_the_lut(rig, session):
     session.slowness, session.canary_slowness = 1.25, 1.0
-    ours = rows_of(compare(rig, networks=5, seed=1), "infer")["this LUT"]
+    ours = rows_of(compare(rig, measure_unseen(rig, networks=5, seed=1)), "infer")["this LUT"]
     assert ours["bias"] == pytest.approx(-0.2, abs=1e-3)
     assert ours["within 10 %"] == 0.0
     assert ours["Spearman"] == pytest.approx(1)
@@ -56,14 +58,14 @@ def test_a_device_that_became_slower_unseen_shows_as_bias_of_the_lut(rig, sessio
 def test_networks_are_only_timed_so_that_the_lut_stays_as_it_was(rig, session):
     before = rig.store.lut(rig.profile.id).entries
     session.jobs.clear()
-    compare(rig, networks=3, seed=1)
+    measure_unseen(rig, networks=3, seed=1)
     assert rig.store.lut(rig.profile.id).entries == before
     assert {job.kind for job in session.jobs} == {"time"}
 
 
 def test_every_network_is_one_that_never_was_a_carrier_and_is_measured_at_two_times(rig):
     carriers = {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
-    result = compare(rig, networks=6, seed=1)
+    result = compare(rig, measure_unseen(rig, networks=6, seed=1))
     ids = [network["id"] for network in result.networks]
     assert len(set(ids)) == 6
     assert not carriers & set(ids)
@@ -73,7 +75,7 @@ def test_every_network_is_one_that_never_was_a_carrier_and_is_measured_at_two_ti
 
 
 def test_what_the_lut_cost_is_told_beside_what_blocks_alone_cost(rig):
-    rows = rows_of(compare(rig, networks=4, seed=1), "infer")
+    rows = rows_of(compare(rig, measure_unseen(rig, networks=4, seed=1)), "infer")
     carriers = len(rig.store.networks(rig.profile.id, purpose="carrier"))
     assert rows["this LUT"]["runs"] == rows["line on MACs"]["runs"] == carriers
     assert 0 < rows["blocks timed alone"]["runs"] <= 7
@@ -81,13 +83,13 @@ def test_what_the_lut_cost_is_told_beside_what_blocks_alone_cost(rig):
 
 
 def test_blocks_alone_of_a_device_that_just_adds_up_are_as_good_as_the_lut(rig):
-    alone = rows_of(compare(rig, networks=4, seed=1), "infer")["blocks timed alone"]
-    assert alone["MAPE"] == pytest.approx(0, abs=1e-6)
+    rows = rows_of(compare(rig, measure_unseen(rig, networks=4, seed=1)), "infer")
+    assert rows["blocks timed alone"]["MAPE"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_steps_are_told_and_the_share_done_never_falls(rig):
     told = []
-    compare(rig, networks=3, seed=1, on_step=lambda done, words: told.append((done, words)))
+    measure_unseen(rig, networks=3, seed=1, on_step=lambda done, words: told.append((done, words)))
     shares = [done for done, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
@@ -97,4 +99,48 @@ def test_the_steps_are_told_and_the_share_done_never_falls(rig):
 
 def test_a_space_with_too_few_unseen_networks_is_refused(rig):
     with pytest.raises(BadInput, match="networks that never taught the LUT"):
-        compare(rig, networks=100, seed=1)
+        measure_unseen(rig, networks=100, seed=1)
+
+
+@pytest.fixture
+def earlier(rig, tmp_path):
+    """What `nas bench lut --json` wrote of this device, and the file."""
+    result = compare(rig, measure_unseen(rig, networks=6, seed=1))
+    of = {"device_profile": rig.profile.id, "space": rig.space.name, "precision": "fp32"}
+    document = {**of, "rows": result.rows, "networks": result.networks}
+    path = tmp_path / "earlier.json"
+    path.write_text(json.dumps(document))
+    return document, path
+
+
+def test_what_an_earlier_run_measured_is_scored_again_to_the_same(rig, session, earlier):
+    document, path = earlier
+    ran = len(session.jobs)
+    again = compare(rig, read_unseen(rig, path))
+    assert len(session.jobs) == ran
+    for row, before in zip(again.rows, document["rows"], strict=True):
+        assert row == pytest.approx(before, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("device_profile", "ffff", "of device profile ffff"),
+        ("precision", "int8", "of precision int8"),
+        ("space", "other", "of space other"),
+        ("networks", [{}], "not written by nas bench lut"),
+        ("rows", [], "not written by nas bench lut"),
+    ],
+)
+def test_what_was_measured_of_something_else_is_refused(rig, earlier, name, value, complaint):
+    document, path = earlier
+    path.write_text(json.dumps({**document, name: value}))
+    with pytest.raises(BadInput, match=complaint):
+        read_unseen(rig, path)
+
+
+def test_networks_that_have_taught_the_lut_since_are_refused(rig, earlier):
+    unseen = read_unseen(rig, earlier[1])
+    rig.measure(unseen.architectures[0], purpose="carrier")
+    with pytest.raises(BadInput, match="1 networks of .* have taught the LUT since"):
+        read_unseen(rig, earlier[1])
