@@ -43,11 +43,11 @@ class Entry:
     that was measured more than once."""
 
 
-def fit_entries(contexts: pd.DataFrame) -> dict[str, Entry]:
+def fit_entries(contexts: pd.DataFrame, latencies_ns: Mapping[str, float]) -> dict[str, Entry]:
     """An entry for each segment key of `contexts` (as `contexts_of` gives them).
 
-    The latency is the median m over networks. With relative deviations d_i = x_i / m - 1 of n
-    networks, the spread between networks is estimated as
+    The latency e is that of `latencies_ns`. With x_i what the segment took in n networks, m their
+    median and d_i = x_i / m - 1, the spread between networks is estimated as
 
         s^2 = (4 s0^2 + sum d_i^2) / (4 + n - 1),
 
@@ -55,7 +55,7 @@ def fit_entries(contexts: pd.DataFrame) -> dict[str, Entry]:
     times the median of |d_i| sqrt(n / (n - 1))): the few networks of one segment say little of its
     spread, those of all a lot. What the segment takes in a network never seen then lies within
 
-        m (1 ± t s sqrt(1 + c / n)),   t the 97.5 % point of Student's t at 4 + n - 1 degrees,
+        e (1 ± t s sqrt(1 + c / n)),   t the 97.5 % point of Student's t at 4 + n - 1 degrees,
 
     the 1 being the new network's own deviation and c / n the median's error (c = 1 up to two
     networks, where it is the mean, else pi / 2). Entries without a good timing get twice the width.
@@ -72,22 +72,22 @@ def fit_entries(contexts: pd.DataFrame) -> dict[str, Entry]:
     entries = {}
     for key, rows in by_key.indices.items():
         half = _relative_half_width(len(rows), float((deviations[rows] ** 2).sum()), pooled)
-        entries[str(key)] = _entry(str(key), {n: v[rows] for n, v in columns.items()}, half)
+        values = {name: column[rows] for name, column in columns.items()}
+        entries[str(key)] = _entry(str(key), latencies_ns[str(key)], values, half)
     return entries
 
 
-def _entry(key: str, contexts: Mapping[str, Any], half: float) -> Entry:
-    """Of one key, with the half width of its interval as a share of the median."""
+def _entry(key: str, latency_ns: float, contexts: Mapping[str, Any], half: float) -> Entry:
+    """Of one key, with the half width of its interval as a share of its latency."""
     samples = contexts["latency_ns"]
-    median = float(np.median(samples))
     quality = statistics.mode(contexts["quality"])
     if quality != GOOD:
         half *= _DOUBTFUL_WIDENING
     return Entry(
         key=key,
-        latency_ns=round(median),
-        low_ns=round(median * max(1 - half, 0.0)),
-        high_ns=round(median * (1 + half)),
+        latency_ns=round(latency_ns),
+        low_ns=round(latency_ns * max(1 - half, 0.0)),
+        high_ns=round(latency_ns * (1 + half)),
         carriers=len(samples),
         nodes=float(np.median(contexts["nodes"])),
         quality=quality,

@@ -15,7 +15,7 @@ from latency_lut.repeats import RepeatError
 from latency_lut.self_check import CommonError
 from search_spaces import SegmentCost
 
-FIT_VERSION = 5
+FIT_VERSION = 6
 """Raised with every change of how a LUT is fitted, or of this document: older ones are dropped."""
 
 

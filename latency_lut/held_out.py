@@ -97,26 +97,24 @@ def _parts(
 
 
 def _predicted(lut: Lut, name: str, table: TimedTable) -> HeldOut:
-    by_key = np.array([_values(lut, key) for key in table.keys])  # (K, 4)
-    latency_ns, variance_ns2, nodes, touched = (
-        table.by_network(column[table.key]) for column in by_key.T
-    )
+    by_key = np.array([_values(lut, key) for key in table.keys])  # (K, 3)
+    latency_ns, variance_ns2, touched = (table.by_network(column[table.key]) for column in by_key.T)
     term = lut.groups[name].term if name in lut.groups else NetworkTerm()
     return HeldOut(
         measured_ns=table.latency_ns,
-        predicted_ns=latency_ns + term.added_ns(nodes, touched),
+        predicted_ns=latency_ns + term.added_ns(touched),
         half_ns=np.sqrt(variance_ns2),
         good=np.array(table.qualities) == GOOD,
     )
 
 
 def _values(lut: Lut, key: str) -> tuple[float, ...]:
-    """Nanoseconds, squared half width, nodes and touched bytes; NaN without an entry."""
+    """Nanoseconds, squared half width and touched bytes; NaN without an entry."""
     entry: Entry | None = lut.entries.get(key)
     if entry is None:
-        return (np.nan,) * 4
+        return (np.nan,) * 3
     half_ns = float(entry.high_ns - entry.latency_ns)
-    return entry.latency_ns, half_ns**2, entry.nodes, touched_bytes(lut.costs[key])
+    return entry.latency_ns, half_ns**2, touched_bytes(lut.costs[key])
 
 
 def _joined(parts: Sequence[HeldOut]) -> HeldOut:

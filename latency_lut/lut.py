@@ -1,21 +1,21 @@
 """The LUT: all entries of one device profile in one precision, ready to predict with."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from latency_lut.additive_fit import AdditiveFit, fit_additive
 from latency_lut.canary import CanaryState
 from latency_lut.contexts import contexts_of, sightings_of
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.entry import Entry, fit_entries
-from latency_lut.leveling import polish
 from latency_lut.memory import STATIC, MemoryModel
-from latency_lut.network_term import FEWEST_NETWORKS, NetworkTerm, fit_term
+from latency_lut.network_term import NetworkTerm
 from latency_lut.repeats import RepeatError, repeat_error
 from latency_lut.roofline import touched_bytes
 from latency_lut.self_check import CommonError, check_itself
-from latency_lut.sharing import share_out
 from latency_lut.timed_table import Floats, TimedTable, group_of
 from search_spaces import SegmentCost
 
@@ -77,8 +77,8 @@ def fit_lut(
         memory: by space, as calibrated on the same device.
     """
     caches = cache_sizes(profile)
-    leveled = {name: _level(table, costs, caches) for name, table in tables.items()}
-    if not leveled:
+    fits = {name: _fit(table, costs, caches) for name, table in tables.items()}
+    if not fits:
         return Lut(
             profile=profile,
             precision=precision,
@@ -88,15 +88,15 @@ def fit_lut(
             groups={},
             memory=memory,
         )
-    contexts = contexts_of([sightings_of(f.table, f.share_ns) for f in leveled.values()])
-    entries = fit_entries(contexts)
+    contexts = contexts_of([sightings_of(tables[n], fit.share_ns) for n, fit in fits.items()])
+    entries = fit_entries(contexts, _latencies_ns(tables, fits))
     groups = {
         name: GroupFit(
-            group.term,
-            check_itself(group.table, contexts, entries, group.added_ns, canary.spread),
-            repeat_error(group.table),
+            fit.term,
+            check_itself(fit.left_out, _halves_ns(tables[name], entries), canary.spread),
+            repeat_error(tables[name]),
         )
-        for name, group in leveled.items()
+        for name, fit in fits.items()
     }
     return Lut(
         profile=profile,
@@ -120,27 +120,28 @@ def cache_sizes(profile: DeviceProfile) -> tuple[float, ...]:
     return (*found, l3 / 4, float(l3)) if isinstance(l3, int) else tuple(found)
 
 
-@dataclass(frozen=True, eq=False)
-class _Leveled:
-    """A table whose segment times were brought to the undisturbed state, and its term."""
-
-    table: TimedTable
-    share_ns: Floats
-    term: NetworkTerm
-    added_ns: Floats
-
-
-def _level(
+def _fit(
     table: TimedTable, costs: Mapping[str, SegmentCost], caches: tuple[float, ...]
-) -> _Leveled:
-    share_ns = share_out(table)
-    if len(table.latency_ns) < FEWEST_NETWORKS:
-        return _Leveled(table, share_ns, NetworkTerm(), np.zeros_like(table.latency_ns))
-    levels = polish(table, share_ns)
-    bytes_ = np.array([float(touched_bytes(costs[key])) for key in table.keys])
-    sums_ns = table.by_network(levels.entry_ns[table.key])
-    nodes, touched = table.by_network(table.nodes), table.by_network(bytes_[table.key])
-    fitted = fit_term(table.latency_ns, sums_ns, nodes, touched, caches)
-    scale = fitted.entry_scale * np.exp(-levels.levels)
-    term = fitted.term
-    return _Leveled(table, share_ns * scale[table.network], term, term.added_ns(nodes, touched))
+) -> AdditiveFit:
+    touched = np.array([float(touched_bytes(costs[key])) for key in table.keys])
+    return fit_additive(table, touched, caches)
+
+
+def _latencies_ns(
+    tables: Mapping[str, TimedTable], fits: Mapping[str, AdditiveFit]
+) -> dict[str, float]:
+    """Of each segment key; where groups share one, their mean by how often each has seen it."""
+    sums: dict[str, float] = defaultdict(float)
+    counts: dict[str, int] = defaultdict(int)
+    for name, fit in fits.items():
+        seen = np.bincount(tables[name].key).tolist()
+        for key, ns, count in zip(tables[name].keys, fit.entry_ns.tolist(), seen, strict=True):
+            sums[key] += ns * count
+            counts[key] += count
+    return {key: sums[key] / counts[key] for key in sums}
+
+
+def _halves_ns(table: TimedTable, entries: Mapping[str, Entry]) -> Floats:
+    """(K,) half widths of the entries' intervals."""
+    found = [entries[key] for key in table.keys]
+    return np.array([float(entry.high_ns - entry.latency_ns) for entry in found])

@@ -22,7 +22,7 @@ from search_spaces import Codes, SegmentCost
 Floats = npt.NDArray[np.float64]
 
 _CHUNK = 2048  # architectures; measured: a chunk's arrays stay in the second-level cache
-_BY_PHASE = 6  # rows of `summed` for each phase
+_BY_PHASE = 5  # rows of `summed` for each phase
 # One sum counts all: missing segments in steps of 1, doubtful and interpolated ones in these.
 _DOUBTFUL, _INTERPOLATED = 2.0**16, 2.0**32
 
@@ -35,8 +35,6 @@ class NetworkSums:
     """(F, n)"""
     variance_ns2: Floats
     """(F, n): sum of squared half widths."""
-    nodes: Floats
-    """(F, n)"""
     touched_bytes: Floats
     """(F, n)"""
     memory_added: Floats
@@ -57,8 +55,8 @@ class PredictionTable:
 
     index: BlockIndex
     summed: Floats
-    """(Q, B): for each phase latency, squared half width, nodes, touched bytes and what adds to the
-    memory while loading and while running; then parameters, MACs and weight bytes of the first
+    """(Q, B): for each phase latency, squared half width, touched bytes and what adds to the memory
+    while loading and while running; then parameters, MACs and weight bytes of the first
     phase, and the flags."""
     largest: Floats
     """(F, L, B): traits of which a network needs those of its largest segment only."""
@@ -81,9 +79,8 @@ class PredictionTable:
         return NetworkSums(
             latency_ns=by_phase[:, 0],
             variance_ns2=by_phase[:, 1],
-            nodes=by_phase[:, 2],
-            touched_bytes=by_phase[:, 3],
-            memory_added=by_phase[:, 4:].transpose(0, 2, 1),
+            touched_bytes=by_phase[:, 2],
+            memory_added=by_phase[:, 3:].transpose(0, 2, 1),
             memory_largest=largest.transpose(0, 2, 1),
             params=params,
             macs=macs,
@@ -117,10 +114,10 @@ def prediction_table(
     return PredictionTable(index, summed, largest)
 
 
-def _timed(entry: Entry | None) -> tuple[float, float, float]:
+def _timed(entry: Entry | None) -> tuple[float, float]:
     if entry is None:
-        return np.nan, np.nan, np.nan
-    return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2, entry.nodes
+        return np.nan, np.nan
+    return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2
 
 
 def _flags(lut: Lut, key: str, between: Mapping[str, Interpolated]) -> float:

@@ -111,10 +111,9 @@ def networks_of(count: int, seed: int = 0) -> list[Ids]:
 def predicted_ns(lut: Lut, device: SyntheticDevice, networks: Sequence[Ids]) -> Floats:
     """(N,) sums of entries and what the group's term adds."""
     entry_ns = np.array([lut.entries[f"k{k}"].latency_ns for k in range(KEYS)], dtype=float)
-    nodes = np.array([device.nodes[network].sum() for network in networks])
     touched = np.array([device.touched_bytes[network].sum() for network in networks])
     sums_ns = np.array([entry_ns[network].sum() for network in networks])
-    return sums_ns + lut.groups[GROUP].term.added_ns(nodes, touched)
+    return sums_ns + lut.groups[GROUP].term.added_ns(touched)
 
 
 def _cost(touched: int) -> SegmentCost:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from latency_lut.entry import fit_entries
+from latency_lut import entry
 
 
 def contexts(seen, *, quality="good", nodes=3.0, set_aside=0):
@@ -25,11 +25,26 @@ def contexts(seen, *, quality="good", nodes=3.0, set_aside=0):
     )
 
 
-def test_the_latency_is_the_median_over_networks():
-    entry = fit_entries(contexts({"k": [100, 110, 500]}))["k"]
-    assert entry.latency_ns == 110
-    assert entry.samples_ns == (100, 110, 500)
-    assert entry.carriers == 3
+def fit_entries(frame):
+    """Entries whose latency is the median of what each network shows."""
+    return entry.fit_entries(frame, frame.groupby("key")["latency_ns"].median().to_dict())
+
+
+def test_the_latency_is_the_one_that_was_fitted_and_the_samples_are_those_of_each_network():
+    found = entry.fit_entries(contexts({"k": [100, 110, 500]}), {"k": 108.4})["k"]
+    assert found.latency_ns == 108
+    assert found.samples_ns == (100, 110, 500)
+    assert found.carriers == 3
+
+
+def test_an_interval_is_around_the_latency_that_was_fitted():
+    seen = contexts({f"k{i}": [99_000, 101_000] for i in range(5)})
+    half, whole = (
+        entry.fit_entries(seen, {f"k{i}": ns for i in range(5)})["k0"] for ns in (50_000, 100_000)
+    )
+    assert half.high_ns - half.latency_ns == pytest.approx(
+        (whole.high_ns - whole.latency_ns) / 2, abs=1
+    )
 
 
 def test_the_interval_is_that_of_the_docstring():

@@ -105,7 +105,7 @@ def test_a_lut_is_fitted_again_once_something_new_was_measured(measured, tmp_pat
     space = tiny_space(("infer", "learn"))
     measure(measured, space, space.smallest(), created_utc="third", canary_ns=1000)
     again = measured.lut(PROFILE.id)
-    assert again.entries[KEY].latency_ns == pytest.approx(fitted.entries[KEY].latency_ns, rel=0.01)
+    assert again.entries[KEY].latency_ns == pytest.approx(fitted.entries[KEY].latency_ns, rel=0.03)
     assert kept_fit(tmp_path)[0] != revision
     seen = fitted.entries[KEY].carriers + fitted.entries[KEY].set_aside
     assert again.entries[KEY].carriers + again.entries[KEY].set_aside == seen + 1
