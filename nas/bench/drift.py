@@ -1,23 +1,38 @@
-"""What is gained by the canary: networks measured more than once, compared in several ways.
+"""What is gained by visits and the canary: networks measured more than once, in several ways.
 
 The rule: a network's canary is timed before, between and after the visits to its phases; the
 fastest of them over the device profile's usual canary scales all that was measured. Where the
 fastest of both halves differ by more than a tenth, or are so much slower than usual, the job is
 flagged `drifted` and is void: it counts only where a segment has nothing better, and says so.
+
+The first visit alone is what one look of a fifth of a second would have said.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from statistics import fmean, median
 
-from latency_lut import CanaryState, NetworkRecord, PhaseTiming
+from latency_lut import CanaryState, NetworkRecord
+from nas.measurement import undisturbed_ns
 
 DRIFTED = "drifted"
 
-_TIMES: dict[str, Callable[[PhaseTiming], float]] = {
-    "median of the groups": lambda timing: float(median(timing.group_ns)),
-    "undisturbed": lambda timing: float(timing.latency_ns),
+Time = Callable[[NetworkRecord, int], float | None]
+"""Nanoseconds of a record's phase by its number; None where it does not tell."""
+
+
+def _first_visit_ns(record: NetworkRecord, phase: int) -> float | None:
+    observed = json.loads(record.observed_json or "{}")
+    visits = observed["phases"][phase].get("visit_groups") if observed else None
+    return undisturbed_ns(record.phases[phase].group_ns[: visits[0]]) if visits else None
+
+
+_TIMES: dict[str, Time] = {
+    "median of the groups": lambda record, phase: float(median(record.phases[phase].group_ns)),
+    "undisturbed, first visit": _first_visit_ns,
+    "undisturbed": lambda record, phase: float(record.phases[phase].latency_ns),
 }
 
 
@@ -53,7 +68,7 @@ def repeat_errors(records: Sequence[NetworkRecord], canary: CanaryState) -> list
 def _errors(
     records: Sequence[NetworkRecord],
     phase: str,
-    time_ns: Callable[[PhaseTiming], float],
+    time_ns: Time,
     canary: CanaryState | None,
     *,
     void: bool,
@@ -61,9 +76,11 @@ def _errors(
     """|second / first - 1| of measurements of one network that follow each other."""
     times: dict[tuple[str, str], list[float]] = defaultdict(list)
     for record in records:
-        for timing in record.phases:
+        for number, timing in enumerate(record.phases):
             if timing.phase != phase or (void and timing.quality == DRIFTED):
                 continue
+            found = time_ns(record, number)
             scale = 1.0 if canary is None else canary.scale(record.canary_ns)
-            times[record.precision, record.architecture_id].append(time_ns(timing) * scale)
+            if found is not None:
+                times[record.precision, record.architecture_id].append(found * scale)
     return [abs(b / a - 1) for found in times.values() for a, b in pairwise(found)]

@@ -1,3 +1,6 @@
+import json
+from dataclasses import replace
+
 import pytest
 
 from latency_lut import CanaryState
@@ -34,6 +37,24 @@ def test_the_median_of_the_groups_is_compared_too():
     found = errors([quiet, record(1000, 100, group_ns=(1000, 1400, 1500))])
     assert found["median of the groups", "as measured"]["mean |error|"] == pytest.approx(0.4)
     assert found["undisturbed", "as measured"]["mean |error|"] == pytest.approx(0)
+
+
+def test_what_one_look_would_have_said_is_compared_too():
+    space = tiny_space()
+    visits = json.dumps({"phases": [{"visit_groups": [3, 2]}]})
+
+    def visited(*group_ns):
+        phase = timing(1000, group_ns=group_ns)
+        return replace(record_of(space, space.smallest(), phases=(phase,)), observed_json=visits)
+
+    found = errors([visited(1000, 1000, 1000, 1000, 1000), visited(1500, 1500, 1500, 1000, 1000)])
+    assert found["undisturbed, first visit", "as measured"]["mean |error|"] == pytest.approx(0.5)
+    assert found["undisturbed", "as measured"]["mean |error|"] == pytest.approx(0)
+
+
+def test_records_without_visits_have_no_first_one():
+    found = errors([record(1000, 100), record(1500, 150)])
+    assert found["undisturbed, first visit", "as measured"]["pairs"] == 0
 
 
 def test_a_network_measured_once_says_nothing():
