@@ -25,16 +25,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latency_lut.network_line import Line, asymmetric_weights, fit_line
+from latency_lut.network_line import Line, Segments, asymmetric_weights, fit_line
 from latency_lut.network_term import NetworkTerm
+from latency_lut.networks import Networks, networks_of
 from latency_lut.profile_levels import typical_node_ns
-from latency_lut.records import GOOD
 from latency_lut.timed_table import Bools, Floats, TimedTable
 
 # All of these are our choice.
 _TAUS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 _NOISE = 0.03  # relative, of a network's time; only its ratio to tau matters
-_FLAGGED_WEIGHT = 0.3  # of a network that was only ever measured with a flag
 _LEAST_SHARE = 0.1  # of A p[k], or of what the line says: no segment takes less
 _MOST_LEVERAGE = 0.95  # of a network on its own prediction
 _ROUNDS = 25
@@ -76,13 +75,12 @@ def fit_additive(table: TimedTable, touched: Floats, caches: Sequence[float]) ->
         touched: (K,) bytes that each segment touches.
         caches: sizes beyond which a byte may cost more; empty where they are not known.
     """
-    networks = _Networks.of(table)
-    node_ns = typical_node_ns(table)
-    nodes = _mean_by_key(table, table.nodes)
-    line = fit_line(
-        networks.latency_ns, networks.weights, networks.holds, node_ns, nodes, touched, caches
+    networks = networks_of(table)
+    segments = Segments(
+        node_ns=typical_node_ns(table), nodes=_mean_by_key(table, table.nodes), touched=touched
     )
-    entry_ns = _segments(line, node_ns, nodes)
+    line = fit_line(networks, segments, caches)
+    entry_ns = _segments_ns(line, segments.node_ns, segments.nodes)
     added_ns = line.term.added_ns(networks.holds @ touched)
     deviations = min(
         (_deviations(networks, entry_ns, added_ns, line.numbers, tau) for tau in _TAUS),
@@ -103,47 +101,6 @@ def fit_additive(table: TimedTable, touched: Floats, caches: Sequence[float]) ->
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Networks:
-    """Networks that were measured, each once."""
-
-    latency_ns: Floats
-    good: Bools
-    holds: Floats
-
-    @classmethod
-    def of(cls, table: TimedTable) -> "_Networks":
-        """Of several timings the median of good ones; else the least, as what flags only adds."""
-        holds = np.zeros((len(table.latency_ns), len(table.keys)))
-        np.add.at(holds, (table.network, table.key), 1.0)
-        runs: dict[str, list[int]] = {}
-        for i, name in enumerate(table.architecture_ids):
-            runs.setdefault(name, []).append(i)
-        good = np.array(table.qualities) == GOOD
-        latencies = []
-        for numbers in runs.values():
-            own = table.latency_ns[numbers]
-            kept = own[good[numbers]]
-            latencies.append(float(np.median(kept)) if len(kept) else float(own.min()))
-        return cls(
-            latency_ns=np.array(latencies),
-            good=np.array([good[numbers].any() for numbers in runs.values()]),
-            holds=holds[[numbers[0] for numbers in runs.values()]],
-        )
-
-    @property
-    def weights(self) -> Floats:
-        return np.where(self.good, 1.0, _FLAGGED_WEIGHT)
-
-    def known_share(self, entry_ns: Floats) -> Floats:
-        """Of each network's time, what is in segments that other networks have too."""
-        elsewhere = (self.holds > 0).sum(axis=0) > 1
-        total = self.holds @ entry_ns
-        known = self.holds @ (entry_ns * elsewhere)
-        shares: Floats = np.divide(known, total, out=np.zeros_like(total), where=total > 0)
-        return shares
-
-
 @dataclass(frozen=True, eq=False)
 class _Deviations:
     """(K,) d of each segment, (N,) networks as predicted without them, and how far that is off."""
@@ -154,7 +111,7 @@ class _Deviations:
 
 
 def _deviations(
-    networks: _Networks, entry_ns: Floats, added_ns: Floats, numbers: int, tau: float
+    networks: Networks, entry_ns: Floats, added_ns: Floats, numbers: int, tau: float
 ) -> _Deviations:
     """By ridge regression; leaving out one network has a closed form (its leverage).
 
@@ -180,7 +137,7 @@ def _deviations(
     return _Deviations(tau * found, left_out, float(errors[kept].mean()))
 
 
-def _segments(line: Line, node_ns: Floats, nodes: Floats) -> Floats:
+def _segments_ns(line: Line, node_ns: Floats, nodes: Floats) -> Floats:
     """Nanoseconds of segments by what the profiler says of them, with d = 0."""
     stretched = line.stretch * node_ns
     return np.maximum(stretched + line.node_ns * nodes, _LEAST_SHARE * stretched)
@@ -188,7 +145,7 @@ def _segments(line: Line, node_ns: Floats, nodes: Floats) -> Floats:
 
 def _shares(table: TimedTable, line: Line, touched: Floats) -> Floats:
     """(R,) each timed network's time, less the terms of the whole network, shared out."""
-    own_ns = _segments(line, table.node_ns, table.nodes)
+    own_ns = _segments_ns(line, table.node_ns, table.nodes)
     if not own_ns.any():  # the line says that all is the network's own: the profile divides it
         own_ns = np.maximum(table.node_ns, 1.0)
     added_ns = line.term.added_ns(table.by_network(touched[table.key]))

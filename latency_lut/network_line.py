@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import lsq_linear
 
 from latency_lut.network_term import CacheTerm, NetworkTerm
+from latency_lut.networks import Networks
 from latency_lut.timed_table import Floats
 
 # All of these are our choice; results/LOG.md compares.
@@ -42,35 +43,35 @@ class Line:
         return sum(1 for number in found if number)
 
 
-def fit_line(
-    latency_ns: Floats,
-    weights: Floats,
-    holds: Floats,
-    node_ns: Floats,
-    nodes: Floats,
-    touched: Floats,
-    caches: Sequence[float],
-) -> Line:
-    """Of N networks of K segment keys.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Segments:
+    """(K,) each, of segment keys."""
+
+    node_ns: Floats
+    """Of their nodes, profiled."""
+    nodes: Floats
+    """How many they are."""
+    touched: Floats
+    """Bytes."""
+
+
+def fit_line(networks: Networks, segments: Segments, caches: Sequence[float]) -> Line:
+    """The line of the module's formula.
 
     Args:
-        latency_ns: (N,) measured.
-        weights: (N,) what each network says.
-        holds: (N, K) how often each network has each segment.
-        node_ns: (K,) of the segments' nodes, profiled.
-        nodes: (K,) how many they are.
-        touched: (K,) bytes.
+        networks: as measured.
+        segments: of which they are made.
         caches: sizes beyond which a byte may cost more; empty where they are not known.
     """
-    count, bytes_ = len(latency_ns), holds @ touched
-    columns = [holds @ node_ns]
+    count, bytes_ = len(networks.latency_ns), networks.holds @ segments.touched
+    columns = [networks.holds @ segments.node_ns]
     if count >= FEWEST_NETWORKS:
         beyond = [np.maximum(bytes_ - size, 0.0) for size in caches]
-        columns += [holds @ nodes, np.ones(count), *beyond]
-    features = np.stack(columns, axis=1) / latency_ns[:, None]
+        columns += [networks.holds @ segments.nodes, np.ones(count), *beyond]
+    features = np.stack(columns, axis=1) / networks.latency_ns[:, None]
     usual = features.mean(axis=0)
     usual[usual == 0] = 1.0  # a cache that no network outgrew: nothing is learnt of it
-    shares = _expectile(features / usual, weights)
+    shares = _expectile(features / usual, networks.weights)
     shares[np.abs(shares) < _NOTHING] = 0.0
     stretch, *others = (shares / usual).tolist()
     if not others:

@@ -3,8 +3,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from latency_lut.network_line import asymmetric_weights, fit_line
+from latency_lut.network_line import Segments, asymmetric_weights, fit_line
 from latency_lut.network_term import NetworkTerm
+from latency_lut.networks import Networks
 from latency_lut.timed_table import Floats
 
 N, K = 80, 30
@@ -12,42 +13,46 @@ CACHE = 2e6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Networks:
-    """Of 3 to 20 random segments, on which the profiler says what it says."""
+class Made:
+    """Networks of 3 to 20 random segments, on which the profiler says what it says."""
 
     holds: Floats
-    node_ns: Floats
-    nodes: Floats
-    touched: Floats
+    segments: Segments
 
-    def line(self, latency_ns, caches=(CACHE,), weights=None, count=N):
-        weights = np.ones(count) if weights is None else weights
-        return fit_line(
-            latency_ns[:count], weights, self.holds[:count], self.node_ns, self.nodes,
-            self.touched, caches,
-        )  # fmt: skip
+    def line(self, latency_ns, caches=(CACHE,), good=None, count=N):
+        good = np.ones(N, bool) if good is None else good
+        networks = Networks(
+            latency_ns=latency_ns[:count], good=good[:count], holds=self.holds[:count]
+        )
+        return fit_line(networks, self.segments, caches)
 
     def predicted_ns(self, line):
-        segments = line.stretch * self.node_ns + line.node_ns * self.nodes
-        return self.holds @ segments + line.term.added_ns(self.bytes)
+        segments_ns = line.stretch * self.segments.node_ns + line.node_ns * self.segments.nodes
+        return self.holds @ segments_ns + line.term.added_ns(self.bytes)
 
     @property
     def profiled_ns(self):
-        return self.holds @ self.node_ns
+        return self.holds @ self.segments.node_ns
+
+    @property
+    def nodes(self):
+        return self.holds @ self.segments.nodes
 
     @property
     def bytes(self):
-        return self.holds @ self.touched
+        return self.holds @ self.segments.touched
 
 
 @pytest.fixture
 def networks():
     rng = np.random.default_rng(0)
-    return Networks(
+    return Made(
         holds=(rng.random((N, K)) < rng.uniform(0.1, 0.7, (N, 1))).astype(float) + np.eye(N, K),
-        node_ns=np.exp(rng.uniform(np.log(2e4), np.log(1e6), K)),
-        nodes=rng.integers(1, 13, K).astype(float),
-        touched=np.exp(rng.uniform(np.log(2e4), np.log(2e6), K)),
+        segments=Segments(
+            node_ns=np.exp(rng.uniform(np.log(2e4), np.log(1e6), K)),
+            nodes=rng.integers(1, 13, K).astype(float),
+            touched=np.exp(rng.uniform(np.log(2e4), np.log(2e6), K)),
+        ),
     )
 
 
@@ -57,14 +62,14 @@ def test_a_profiler_that_only_stretches_is_undone(networks):
 
 
 def test_a_profiler_that_makes_each_node_longer_is_undone(networks):
-    true_ns = networks.profiled_ns / 1.2 - 2000.0 * networks.holds @ networks.nodes
+    true_ns = networks.profiled_ns / 1.2 - 2000.0 * networks.nodes
     line = networks.line(true_ns)
     assert line.node_ns < 0
     assert networks.predicted_ns(line) == pytest.approx(true_ns, rel=0.02)
 
 
 def test_what_runs_between_nodes_is_a_cost_of_each_node(networks):
-    true_ns = networks.profiled_ns + 20_000.0 * networks.holds @ networks.nodes
+    true_ns = networks.profiled_ns + 20_000.0 * networks.nodes
     line = networks.line(true_ns)
     assert line.node_ns == pytest.approx(20_000.0, rel=0.2)
     assert networks.predicted_ns(line) == pytest.approx(true_ns, rel=0.03)
@@ -102,11 +107,12 @@ def test_disturbances_only_add_and_move_the_line_little(networks):
     assert abs(ratios.mean() - 1) < 0.3 * (disturbed.mean() - 1)  # a mean would have said all of it
 
 
-def test_what_has_no_weight_says_nothing(networks):
-    weights = np.where(np.arange(N) % 2, 1e-9, 1.0)
-    wrong = np.where(np.arange(N) % 2, 3.0, 1.0)
-    line = networks.line(networks.profiled_ns * wrong, weights=weights)
-    assert networks.predicted_ns(line) == pytest.approx(networks.profiled_ns, rel=0.02)
+def test_flagged_networks_say_less_than_good_ones(networks):
+    wrong = np.where(np.arange(N) % 2, 0.7, 1.0)
+    flagged = networks.line(networks.profiled_ns * wrong, good=wrong == 1)
+    believed = networks.line(networks.profiled_ns * wrong)
+    off = [networks.predicted_ns(line) / networks.profiled_ns for line in (flagged, believed)]
+    assert np.abs(off[0] - 1).mean() < np.abs(off[1] - 1).mean() / 1.5
 
 
 @pytest.mark.parametrize("seed", range(20))
