@@ -84,7 +84,7 @@ VISIT_NS, MIN_VISIT_GROUPS, MIN_VISITS, REWARM_NS = 200_000_000, 4, 2, 5_000_000
 LOW_GROUPS, LOW_AGREEMENT = 3, 0.02
 PATIENCE = 3  # times max_seconds_per_phase, while the fastest groups do not agree
 CALM_SHARE = 0.05  # canaries slower than usual by more say that the machine is disturbed
-DRIFT_SHARE = 0.10  # canaries further apart, or further from the usual one, are "drifted"
+DRIFT_SHARE = 0.10  # canaries of a job further apart are "drifted"
 CANARY_NS = 40_000_000
 USUAL_JOBS = 50  # of so many the usual canary is the median
 # 40 repeats on a shared machine: the sums of node times spread by 1.0 % (mean over the fastest
@@ -973,7 +973,7 @@ def quality(
         half = (len(canaries) + 1) // 2  # disturbances pass, the best of each half tells the state
         first, second = min(canaries[:half]), min(canaries[-half:])
         apart = max(first, second) > (1 + DRIFT_SHARE) * min(first, second)
-        unusual = usual_ns and min(first, second) > (1 + DRIFT_SHARE) * usual_ns
+        unusual = usual_ns and min(first, second) > (1 + CALM_SHARE) * usual_ns
         if apart or unusual:
             return "drifted"
     return "good" if is_sure else "noisy"

@@ -46,8 +46,8 @@ class PhaseResult:
         p90_ns: like p99_ns, min_ns and mad_ns (median absolute deviation), of the groups.
         quality: "good"; "noisy" when the three fastest groups differ by more than 2 %, or one visit
             alone saw groups as fast; "drifted" when the fastest canaries of the job's halves
-            differ by more than 10 %, or are so much slower than those of other jobs; "throttled"
-            when the device said so, in the last repeat as well.
+            differ by more than 10 %, or are 5 % slower than those of other jobs; "throttled" when
+            the device said so, in the last repeat as well.
         temp_c: the processor's hottest sensor, before or after, whichever is more; degrees Celsius.
         clock_hz: of the slowest core used, right after the last run.
         throttle: what slowed the processor down meanwhile, in words; None where the device has no

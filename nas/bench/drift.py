@@ -2,7 +2,7 @@
 
 The rule: a network's canary is timed before, between and after the visits to its phases; the
 fastest of them over the device profile's usual canary scales all that was measured. Where the
-fastest of both halves differ by more than a tenth, or are so much slower than usual, the job is
+fastest of both halves differ by more than a tenth, or all are 5 % slower than usual, the job is
 flagged `drifted` and is void: it counts only where a segment has nothing better, and says so.
 
 The first visit alone is what one look of a fifth of a second would have said.

@@ -342,8 +342,8 @@ def test_quality_names_the_worst_doubt():
 def test_a_disturbance_that_passes_is_no_drift_and_a_machine_that_stays_slower_is():
     assert quality(100, 160, 101, 150) == "good"
     assert quality(100, 160, 112, 150) == "drifted"
-    assert quality(108, 109, usual=100) == "good"
-    assert quality(112, 113, usual=100) == "drifted"
+    assert quality(104, 109, usual=100) == "good"
+    assert quality(107, 107, usual=100) == "drifted"
 
 
 # Timings in visits
