@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.exporting import Exported, export_architecture
+from nas.export.exporting import Exported, export_architecture
 from nas.front import Front
 from nas.launch import run_search
 from nas.open_study import open_study, verify_study

@@ -12,16 +12,16 @@ from latency_lut import (
     coverage,
     open_store,
 )
-from nas.access import check_precision, require_profile
 from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training import default_plan, train
-from nas.ceilings import note_ceilings
+from nas.campaign.ledger import space_keys
+from nas.campaign.profiling import campaign_words, profile
 from nas.front import Front, read_front
-from nas.ledger import space_keys
-from nas.measurement import open_rig
-from nas.profiling import campaign_words, profile
+from nas.measuring.access import check_precision, require_profile
+from nas.measuring.ceilings import note_ceilings
+from nas.measuring.measurement import open_rig
 from nas.samplers import make_sampler
 from nas.search import Search, SearchProgress
 from nas.search_request import SearchRequest

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from latency_lut import GOOD, Ceilings, DominatedChoice, Entry, Lut, domination, roofline
-from nas.ledger import space_keys
+from nas.campaign.ledger import space_keys
 from nas.units import MS
 from search_spaces import Space
 

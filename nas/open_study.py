@@ -7,13 +7,13 @@ import optuna
 
 from device_agents import Device
 from latency_lut import open_store
-from nas.access import require_profile
 from nas.accuracy.checkpoint import load_supernet
 from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.errors import BadInput
 from nas.front import Front, read_front
-from nas.measurement import open_rig
+from nas.measuring.access import require_profile
+from nas.measuring.measurement import open_rig
 from nas.study import (
     StudySettings,
     add_command,

@@ -3,7 +3,7 @@
 from statistics import median
 
 from latency_lut import NetworkRecord, Prediction
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from nas.units import MIB, MS
 from search_spaces import Architecture
 

@@ -17,7 +17,7 @@ from nas.front import (
     record_failure,
     record_measurement,
 )
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from nas.units import MIB, MS
 from search_spaces import Architecture
 

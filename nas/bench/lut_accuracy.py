@@ -16,7 +16,7 @@ from latency_lut import NetworkRecord, Prediction, Predictor
 from nas.bench.rivals import Fitted, line_on_macs
 from nas.bench.scores import score
 from nas.bench.unseen import Unseen
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from nas.units import MIB, MS
 
 Floats = npt.NDArray[np.float64]

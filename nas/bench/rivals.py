@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_lut import NetworkRecord
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Block
 
 Floats = npt.NDArray[np.float64]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from latency_lut import NetworkRecord
 from nas.bench.rivals import Fitted, blocks_alone
 from nas.errors import BadInput
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from nas.units import MIB, MS
 from search_spaces import Architecture, SpaceError
 

@@ -84,8 +84,8 @@ def lut(
         return
     if space is None or device is None:
         raise typer.BadParameter("give --space and --device, or --table")
-    from nas.access import check_precision, open_lut_reader, rigs
     from nas.bench import compare, measure_unseen, read_unseen, time_prediction
+    from nas.measuring.access import check_precision, open_lut_reader, rigs
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
@@ -131,8 +131,8 @@ def drift(
     """What the canary gains, on stored measurements of networks that were measured repeatedly."""
     from device_agents import Inventory
     from latency_lut import open_store
-    from nas.access import newest_profile
     from nas.bench import repeat_errors
+    from nas.measuring.access import newest_profile
 
     known = Inventory.load(devices).get(device)
     with open_store(storage) as store:

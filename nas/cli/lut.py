@@ -46,8 +46,8 @@ def show_lut(
 ) -> None:
     """Show what each segment of a space costs on a device, dearest first, and what it achieves."""
     from latency_lut import domination, open_store
-    from nas.access import check_precision, open_lut
     from nas.lut_rows import dominated_rows, segment_rows
+    from nas.measuring.access import check_precision, open_lut
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
@@ -100,7 +100,7 @@ def coverage(
 ) -> None:
     """Tell which share of a space's segments a device's LUT knows."""
     from latency_lut import coverage as coverage_of
-    from nas.access import check_precision, open_lut
+    from nas.measuring.access import check_precision, open_lut
     from nas.workspace import open_space
 
     found = open_space(space, only=only or (), data=data)
@@ -129,7 +129,7 @@ def export_lut(
     """Write everything measured on a device, raw samples included, to one file."""
     from device_agents import Inventory
     from latency_lut import open_store
-    from nas.access import newest_profile
+    from nas.measuring.access import newest_profile
 
     known = Inventory.load(devices).get(device)
     with open_store(storage) as store:

@@ -23,7 +23,7 @@ from nas.cli.output import print_json, progress_bar, say, show
 
 if TYPE_CHECKING:
     from latency_lut import DeviceProfile
-    from nas.measurement import Rig
+    from nas.measuring.measurement import Rig
 
 Source = Annotated[str, typer.Argument(metavar="FILE|-", help="Architectures, one JSON a line.")]
 
@@ -63,10 +63,10 @@ def profile(
     json: Json = False,
 ) -> None:
     """Fill the device's LUT for a space; a second call goes on where the first stopped."""
-    from nas.access import rigs_in_each
-    from nas.ceilings import note_ceilings
+    from nas.campaign.transferring import SAMPLES, choose_source, find_sources
     from nas.errors import BadInput
-    from nas.transferring import SAMPLES, choose_source, find_sources
+    from nas.measuring.access import rigs_in_each
+    from nas.measuring.ceilings import note_ceilings
     from nas.workspace import open_space
 
     if samples is not None and source is None:
@@ -91,8 +91,8 @@ def _campaign(
     rig: "Rig", minutes: float | None, contexts: int, seed: int
 ) -> tuple[dict[str, object], list[str]]:
     """A whole campaign: its document, and its lines for people."""
-    from nas.profiling import campaign_words
-    from nas.profiling import profile as run_campaign
+    from nas.campaign.profiling import campaign_words
+    from nas.campaign.profiling import profile as run_campaign
 
     with progress_bar("profile") as report:
         campaign = run_campaign(
@@ -137,8 +137,8 @@ def _transfer(
     rig: "Rig", source: "DeviceProfile", samples: int, minutes: float | None, seed: int
 ) -> tuple[dict[str, object], list[str]]:
     """A few carriers and another device's LUT: its document, and its lines for people."""
-    from nas.transfer_lines import transfer_fields, transfer_lines
-    from nas.transferring import start_from
+    from nas.campaign.transfer_lines import transfer_fields, transfer_lines
+    from nas.campaign.transferring import start_from
 
     with progress_bar("profile") as report:
         transfer = start_from(
@@ -191,8 +191,8 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict latency and memory from the LUT: a line in, a JSON line out, in the same order."""
-    from nas.access import open_predictor
     from nas.architecture_lines import read_architectures
+    from nas.measuring.access import open_predictor
     from nas.prediction_lines import prediction_line
     from nas.workspace import open_space
 
@@ -221,8 +221,8 @@ def measure(
 ) -> None:
     """Measure whole networks on the device: a line in, a JSON line out, in the same order."""
     from device_agents import JobFailed
-    from nas.access import rigs
     from nas.architecture_lines import read_architectures
+    from nas.measuring.access import rigs
     from nas.prediction_lines import measurement_line
     from nas.verification import measure_well
     from nas.workspace import open_space

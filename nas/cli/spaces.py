@@ -57,7 +57,7 @@ def show_space(
     json: Json = False,
 ) -> None:
     """Show a space's choices and how many architectures and segments it has."""
-    from nas.ledger import space_keys
+    from nas.campaign.ledger import space_keys
     from nas.workspace import open_space
     from search_spaces import FP32, PRECISIONS
 

@@ -203,7 +203,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write an architecture as ONNX with its inherited weights, checked against PyTorch."""
-    from nas.export_source import source_at_random, source_of_study
+    from nas.export.export_source import source_at_random, source_of_study
     from nas.open_study import open_study
     from nas.workspace import open_space
 

@@ -12,7 +12,7 @@ import onnx
 
 from device_agents import Device, Job, JobFailed, JobResult, NodeTime, PhaseResult
 from latency_lut import CanaryState, DeviceProfile, open_store
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from search_spaces import CostTable, SegmentExporter, Space
 
 CANARY_NS = 50_000

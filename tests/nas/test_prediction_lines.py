@@ -3,8 +3,8 @@ import json
 import pytest
 
 from latency_lut import Predictor
+from nas.campaign.profiling import profile
 from nas.prediction_lines import measurement_line, prediction_line
-from nas.profiling import profile
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import ArithmeticSession, arithmetic_rig
 

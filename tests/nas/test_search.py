@@ -6,8 +6,8 @@ import pytest
 from optuna.trial import TrialState
 
 from latency_lut import Predictor
+from nas.campaign.profiling import profile
 from nas.errors import StudyError
-from nas.profiling import profile
 from nas.search import Search
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import arithmetic_rig

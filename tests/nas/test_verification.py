@@ -4,8 +4,8 @@ import pytest
 
 from device_agents import ConnectionLost
 from latency_lut import Predictor
+from nas.campaign.profiling import profile
 from nas.front import read_front
-from nas.profiling import profile
 from nas.search import Search
 from nas.verification import as_measured, measure_well, verify
 from search_spaces import seeded_module

@@ -3,8 +3,8 @@ import json
 import pytest
 
 from nas.bench import compare, measure_unseen, read_unseen
+from nas.campaign.profiling import profile
 from nas.errors import BadInput
-from nas.profiling import profile
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import ArithmeticSession, arithmetic_rig
 

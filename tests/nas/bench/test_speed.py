@@ -1,5 +1,5 @@
 from nas.bench import time_prediction
-from nas.profiling import profile
+from nas.campaign.profiling import profile
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import arithmetic_rig
 

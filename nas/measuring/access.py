@@ -7,7 +7,7 @@ from pathlib import Path
 from device_agents import Device, Inventory
 from latency_lut import DeviceProfile, Lut, Predictor, Store, open_store
 from nas.errors import BadInput
-from nas.measurement import Rig, open_rig
+from nas.measuring.measurement import Rig, open_rig
 from search_spaces import FP32, Space
 
 _NOT_COMPARED = ("profile_id", "python")

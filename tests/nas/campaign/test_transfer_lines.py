@@ -2,8 +2,8 @@ import json
 
 from latency_lut import CurvePoint, DeviceProfile, TransferCheck
 from latency_lut.repeats import RepeatError
-from nas.transfer_lines import transfer_fields, transfer_lines
-from nas.transferring import Sampling, Transfer
+from nas.campaign.transfer_lines import transfer_fields, transfer_lines
+from nas.campaign.transferring import Sampling, Transfer
 
 OLD = DeviceProfile("profile-1", "board1")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from torch import nn
 
-from nas.access import check_precision
 from nas.architecture_lines import read_architecture
-from nas.exporting import Exported, export_architecture
+from nas.export.exporting import Exported, export_architecture
+from nas.export.quantized_export import Quantization, quantization_at_random, quantization_on
+from nas.measuring.access import check_precision
 from nas.open_study import OpenStudy
-from nas.quantized_export import Quantization, quantization_at_random, quantization_on
 from search_spaces import FP32, Architecture, Space
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latency_lut import GOOD, next_carrier, sharpening_carrier
-from nas.measurement import Rig
+from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Block, Space, segment_key
 
 _DOUBTFUL_FOR_ONE = 2  # our choice: two noisy tries end the wait for a good one

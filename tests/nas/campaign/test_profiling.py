@@ -7,8 +7,8 @@ import pytest
 
 from device_agents import JobFailed
 from latency_lut import AttributionError
-from nas.ledger import space_keys
-from nas.profiling import campaign_words, profile
+from nas.campaign.ledger import space_keys
+from nas.campaign.profiling import campaign_words, profile
 from search_spaces import segment_key
 from tests.latency_lut.networks import tiny_space, wide_space
 from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted

@@ -9,8 +9,8 @@ import pytest
 
 from device_agents import ConnectionLost
 from latency_lut import Ceilings
-from nas.ceilings import note_ceilings
-from nas.measurement import Rig
+from nas.measuring.ceilings import note_ceilings
+from nas.measuring.measurement import Rig
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, Event, arithmetic_rig, scripted
 

@@ -2,7 +2,9 @@ import pytest
 
 from device_agents import Device, DeviceUnreachable, Inventory, UnknownDevice
 from latency_lut import DeviceProfile, open_store
-from nas.access import (
+from nas.campaign.profiling import profile
+from nas.errors import BadInput
+from nas.measuring.access import (
     check_precision,
     newest_profile,
     open_lut,
@@ -12,8 +14,6 @@ from nas.access import (
     rigs,
     rigs_in_each,
 )
-from nas.errors import BadInput
-from nas.profiling import profile
 from search_spaces import mobile
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import arithmetic_rig

@@ -10,8 +10,8 @@ import numpy as np
 
 from device_agents import JobFailed
 from latency_lut import GOOD, AttributionError
-from nas.ledger import Ledger, Planned
-from nas.measurement import Rig
+from nas.campaign.ledger import Ledger, Planned
+from nas.measuring.measurement import Rig
 from search_spaces import Architecture
 
 logger = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ import pytest
 
 from device_agents import Inventory, JobFailed, UnknownDevice
 from latency_lut import TRANSFERRED, DeviceProfile, Predictor, StoreError
+from nas.campaign.ledger import space_keys
+from nas.campaign.profiling import profile
+from nas.campaign.transferring import choose_source, find_sources, start_from
 from nas.errors import BadInput
-from nas.ledger import space_keys
-from nas.profiling import profile
-from nas.transferring import choose_source, find_sources, start_from
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted
 

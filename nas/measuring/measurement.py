@@ -33,8 +33,8 @@ from latency_lut import (
     Purpose,
     Store,
 )
-from nas.canary import write_canary
-from nas.observed import observed_json
+from nas.measuring.canary import write_canary
+from nas.measuring.observed import observed_json
 from search_spaces import (
     FP32,
     Architecture,

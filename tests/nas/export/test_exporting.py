@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import pytest
 
-from nas.exporting import export_architecture
+from nas.export.exporting import export_architecture
 from search_spaces import ExportError, ImageTask, mobile, seeded_module
 
 

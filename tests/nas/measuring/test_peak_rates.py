@@ -1,6 +1,6 @@
 from device_agents import Inventory, open_session
-from nas.canary import write_canary
-from nas.peak_rates import measure_peak_rates
+from nas.measuring.canary import write_canary
+from nas.measuring.peak_rates import measure_peak_rates
 
 
 def test_this_machine_has_peak_rates(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from nas.canary import write_canary
+from nas.measuring.canary import write_canary
 
 
 def test_the_canary_is_a_network_that_runs(tmp_path):

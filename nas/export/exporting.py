@@ -10,7 +10,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from nas.quantized_export import Agreement, Quantization, require_agreement
+from nas.export.quantized_export import Agreement, Quantization, require_agreement
 from search_spaces import (
     FP32,
     Architecture,

@@ -19,10 +19,10 @@ from latency_lut import (
     next_carrier,
     open_store,
 )
-from nas.access import newest_profile, parse_precisions
+from nas.campaign.ledger import Ledger, space_keys
 from nas.errors import BadInput
-from nas.ledger import Ledger, space_keys
-from nas.measurement import Rig
+from nas.measuring.access import newest_profile, parse_precisions
+from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Space
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,7 @@
 """What `nas profile --from` tells of a transfer: fields for programs, lines for people."""
 
 from latency_lut import TransferCheck
-from nas.transferring import Transfer
+from nas.campaign.transferring import Transfer
 
 
 def transfer_fields(transfer: Transfer) -> dict[str, object]:

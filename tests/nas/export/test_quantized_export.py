@@ -4,8 +4,8 @@ import onnxruntime
 import pytest
 
 from nas.data import split_images, split_text
-from nas.exporting import export_architecture
-from nas.quantized_export import (
+from nas.export.exporting import export_architecture
+from nas.export.quantized_export import (
     Quantization,
     quantization_at_random,
     quantization_on,

@@ -1,7 +1,7 @@
 import pytest
 
 from nas.errors import BadInput
-from nas.export_source import source_at_random
+from nas.export.export_source import source_at_random
 from search_spaces import ImageTask, mobile
 
 

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from device_agents import JobFailed
 from latency_lut import GOOD, Ceilings
-from nas.measurement import Rig
-from nas.peak_rates import measure_peak_rates
+from nas.measuring.measurement import Rig
+from nas.measuring.peak_rates import measure_peak_rates
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Filling a LUT: carriers planned and run, or another device's LUT taken over."""

@@ -1,0 +1,1 @@
+"""A network as an ONNX file with inherited weights, checked against PyTorch."""
