@@ -4,12 +4,12 @@ from latency_lut.attribution import Share, attribute
 from latency_lut.campaign import next_carrier, sharpening_carrier
 from latency_lut.canary import CanaryState
 from latency_lut.coverage import Coverage, coverage
-from latency_lut.database import driver_url
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.dominated import DominatedChoice, Domination, domination
-from latency_lut.entry import Entry
 from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
-from latency_lut.lut import Lut
+from latency_lut.fit.entry import Entry
+from latency_lut.fit.lut import Lut
+from latency_lut.fit.self_check import CommonError
 from latency_lut.memory import MemoryModel
 from latency_lut.prediction import (
     PhasePrediction,
@@ -20,10 +20,10 @@ from latency_lut.prediction import (
 )
 from latency_lut.records import GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
 from latency_lut.roofline import Ceilings, Roofline, roofline, touched_bytes
-from latency_lut.self_check import CommonError
-from latency_lut.store import Store, open_store
-from latency_lut.transfer import TRANSFERRED
-from latency_lut.transfer_check import CurvePoint, TransferCheck
+from latency_lut.storage.database import driver_url
+from latency_lut.storage.store import Store, open_store
+from latency_lut.transfer.transfer import TRANSFERRED
+from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
 
 __all__ = [
     "GOOD",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from latency_lut.block_index import block_index
-from latency_lut.lut import Lut
+from latency_lut.fit.lut import Lut
 from search_spaces import Space
 
 

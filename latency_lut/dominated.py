@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_lut.block_index import NO_BLOCK, BlockIndex, Ids, block_index
-from latency_lut.lut import Lut
+from latency_lut.fit.lut import Lut
 from latency_lut.records import GOOD
 from search_spaces import Block, Choice, Place, Space, Value
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from latency_lut.block_index import NO_BLOCK, BlockIndex
-from latency_lut.entry import Entry
+from latency_lut.fit.entry import Entry
 from latency_lut.roofline import touched_bytes
 from search_spaces import Choice, SegmentCost
 

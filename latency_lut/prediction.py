@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_lut.block_index import block_index
+from latency_lut.fit.lut import Lut
 from latency_lut.interpolation import interpolate
-from latency_lut.lut import Lut
 from latency_lut.memory import SUMMED, MemoryKind, MemoryModel, network_traits
 from latency_lut.prediction_table import NetworkSums, prediction_table
 from latency_lut.records import GOOD

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_lut.block_index import BlockIndex
-from latency_lut.entry import Entry
+from latency_lut.fit.entry import Entry
+from latency_lut.fit.lut import Lut
 from latency_lut.interpolation import Interpolated
-from latency_lut.lut import Lut
 from latency_lut.memory import LARGEST, MemoryModel, largest_traits, summed_traits
 from latency_lut.records import GOOD
 from latency_lut.roofline import touched_bytes

@@ -7,8 +7,8 @@ multicore architectures. Communications of the ACM 52 (4), 2009.
 from dataclasses import dataclass
 from typing import Literal
 
-from latency_lut.entry import Entry
 from latency_lut.errors import BadRecord
+from latency_lut.fit.entry import Entry
 from search_spaces import SegmentCost
 
 Bound = Literal["compute", "memory"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from latency_lut import CanaryState, DeviceProfile, Lut
-from latency_lut.lut import fit_lut
-from latency_lut.timed_table import Floats, Ids, TimedTable, group_of, timed_table
+from latency_lut.fit.lut import fit_lut
+from latency_lut.fit.timed_table import Floats, Ids, TimedTable, group_of, timed_table
 from search_spaces import SegmentCost
 
 KEYS = 60

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from latency_lut import Predictor, Store, touched_bytes
-from latency_lut.network_term import CacheTerm, NetworkTerm
+from latency_lut.fit.network_term import CacheTerm, NetworkTerm
 from search_spaces import Space, load_space
 from tests.latency_lut.networks import (
     PROFILE,

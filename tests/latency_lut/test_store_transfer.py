@@ -3,7 +3,7 @@
 import pytest
 
 from latency_lut import TRANSFERRED, DeviceProfile, StoreError
-from latency_lut.store import Store
+from latency_lut.storage.store import Store
 from search_spaces import Architecture, Space
 from tests.latency_lut.networks import PROFILE, all_architectures, measure, store_in, tiny_space
 

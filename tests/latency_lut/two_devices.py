@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from latency_lut import CanaryState, DeviceProfile
-from latency_lut.measured import Measured
-from latency_lut.timed_table import Floats, group_of, timed_table
+from latency_lut.fit.timed_table import Floats, group_of, timed_table
+from latency_lut.transfer.measured import Measured
 from search_spaces import SegmentCost
 
 GROUP = group_of("space", "infer")

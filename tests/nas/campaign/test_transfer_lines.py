@@ -1,7 +1,7 @@
 import json
 
 from latency_lut import CurvePoint, DeviceProfile, TransferCheck
-from latency_lut.repeats import RepeatError
+from latency_lut.fit.repeats import RepeatError
 from nas.campaign.transfer_lines import transfer_fields, transfer_lines
 from nas.campaign.transferring import Sampling, Transfer
 

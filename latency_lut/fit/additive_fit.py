@@ -1,0 +1,159 @@
+"""Segments and whole-network terms in one estimate, from networks timed whole and node by node.
+
+A network of segments k takes
+
+    T = sum of e[k] + f + sum over caches j of r[j] max(0, B - C[j]),
+    e[k] = (A p[k] + c n[k]) (1 + d[k]).
+
+p[k] is what the profiler says of the segment's nodes, n[k] how many they are, B the bytes that the
+network touches. The profiler slows a network down, long nodes by a factor and each node by some
+time more, and does not see what the runtime spends between nodes: A and c undo both, so that c may
+have either sign. f, the cost of a run, and r, that of a byte beyond a cache, are never negative.
+They are found in two steps, as a few numbers for all networks are known well and one for each
+segment is not:
+
+1. A, c, f and r, with d = 0 (`fit_line`);
+2. d by ridge regression of what is left of T, each d taken to be normal with deviation tau, the
+   networks' own noise being 3 %. tau is that of a few values which predicts networks best that were
+   left out; these errors also calibrate the intervals (`self_check`).
+
+Letters: N networks, each counted once, K segment keys, R rows of the table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from latency_lut.fit.network_line import Line, Segments, asymmetric_weights, fit_line
+from latency_lut.fit.network_term import NetworkTerm
+from latency_lut.fit.networks import Networks, networks_of
+from latency_lut.fit.profile_levels import typical_node_ns
+from latency_lut.fit.timed_table import Bools, Floats, TimedTable
+
+# All of these are our choice.
+_TAUS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+_NOISE = 0.03  # relative, of a network's time; only its ratio to tau matters
+_LEAST_SHARE = 0.1  # of A p[k], or of what the line says: no segment takes less
+_MOST_LEVERAGE = 0.95  # of a network on its own prediction
+_ROUNDS = 25
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LeftOut:
+    """Networks, each predicted from the others."""
+
+    latency_ns: Floats
+    """(N,) measured."""
+    predicted_ns: Floats
+    """(N,)"""
+    known: Floats
+    """(N,) share of the time whose segments other networks have, in [0, 1]."""
+    good: Bools
+    """(N,) False where every measurement was flagged."""
+    holds: Floats
+    """(N, K) how often each network has each segment."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AdditiveFit:
+    """What was found of the networks of one group."""
+
+    term: NetworkTerm
+    entry_ns: Floats
+    """(K,)"""
+    share_ns: Floats
+    """(R,) of each timed network what each segment took, the network's own profile dividing it."""
+    left_out: LeftOut
+
+
+def fit_additive(table: TimedTable, touched: Floats, caches: Sequence[float]) -> AdditiveFit:
+    """The estimate of the module's formula.
+
+    Args:
+        table: of measured networks.
+        touched: (K,) bytes that each segment touches.
+        caches: sizes beyond which a byte may cost more; empty where they are not known.
+    """
+    networks = networks_of(table)
+    segments = Segments(
+        node_ns=typical_node_ns(table), nodes=_mean_by_key(table, table.nodes), touched=touched
+    )
+    line = fit_line(networks, segments, caches)
+    entry_ns = _segments_ns(line, segments.node_ns, segments.nodes)
+    added_ns = line.term.added_ns(networks.holds @ touched)
+    deviations = min(
+        (_deviations(networks, entry_ns, added_ns, line.numbers, tau) for tau in _TAUS),
+        key=lambda found: found.error,
+    )
+    factor = np.maximum(1 + deviations.of_key, _LEAST_SHARE)
+    return AdditiveFit(
+        term=line.term,
+        entry_ns=entry_ns * factor,
+        share_ns=_shares(table, line, touched),
+        left_out=LeftOut(
+            latency_ns=networks.latency_ns,
+            predicted_ns=deviations.left_out_ns,
+            known=networks.known_share(entry_ns),
+            good=networks.good,
+            holds=networks.holds,
+        ),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Deviations:
+    """(K,) d of each segment, (N,) networks as predicted without them, and how far that is off."""
+
+    of_key: Floats
+    left_out_ns: Floats
+    error: float
+
+
+def _deviations(
+    networks: Networks, entry_ns: Floats, added_ns: Floats, numbers: int, tau: float
+) -> _Deviations:
+    """By ridge regression; leaving out one network has a closed form (its leverage).
+
+    The line was fitted with the network among the others: that is counted as the leverage which
+    each network has on average on so many numbers.
+    """
+    measured = networks.latency_ns
+    design = networks.holds * (entry_ns * tau)  # (N, K), in units of tau
+    rest = measured - networks.holds @ entry_ns - added_ns
+    weights = np.ones_like(measured)
+    for _ in range(_ROUNDS):
+        scaled = weights * networks.weights / (_NOISE * measured) ** 2
+        # (N, N) is the smaller system: there are fewer networks than segments.
+        gram = design @ design.T
+        smoother = gram @ np.linalg.inv(gram + np.diag(1 / scaled))
+        fitted = smoother @ rest
+        weights = 2 * asymmetric_weights((rest - fitted) / measured)
+    leverage = np.minimum(np.diag(smoother) + numbers / len(measured), _MOST_LEVERAGE)
+    left_out = measured - (rest - fitted) / (1 - leverage)
+    found = design.T @ np.linalg.solve(gram + np.diag(1 / scaled), rest)
+    errors = np.abs(left_out / measured - 1)
+    kept = networks.good if networks.good.any() else np.ones_like(networks.good)
+    return _Deviations(tau * found, left_out, float(errors[kept].mean()))
+
+
+def _segments_ns(line: Line, node_ns: Floats, nodes: Floats) -> Floats:
+    """Nanoseconds of segments by what the profiler says of them, with d = 0."""
+    stretched = line.stretch * node_ns
+    return np.maximum(stretched + line.node_ns * nodes, _LEAST_SHARE * stretched)
+
+
+def _shares(table: TimedTable, line: Line, touched: Floats) -> Floats:
+    """(R,) each timed network's time, less the terms of the whole network, shared out."""
+    own_ns = _segments_ns(line, table.node_ns, table.nodes)
+    if not own_ns.any():  # the line says that all is the network's own: the profile divides it
+        own_ns = np.maximum(table.node_ns, 1.0)
+    added_ns = line.term.added_ns(table.by_network(touched[table.key]))
+    left_ns = np.maximum(table.latency_ns - added_ns, _LEAST_SHARE * table.latency_ns)
+    return own_ns * (left_ns / table.by_network(own_ns))[table.network]
+
+
+def _mean_by_key(table: TimedTable, values: Floats) -> Floats:
+    """(K,) of each segment key."""
+    size = len(table.keys)
+    return np.bincount(table.key, values, size) / np.bincount(table.key, minlength=size)

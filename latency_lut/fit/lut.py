@@ -1,0 +1,147 @@
+"""The LUT: all entries of one device profile in one precision, ready to predict with."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from latency_lut.canary import CanaryState
+from latency_lut.device_profile import DeviceProfile
+from latency_lut.fit.additive_fit import AdditiveFit, fit_additive
+from latency_lut.fit.contexts import contexts_of, sightings_of
+from latency_lut.fit.entry import Entry, fit_entries
+from latency_lut.fit.network_term import NetworkTerm
+from latency_lut.fit.repeats import RepeatError, repeat_error
+from latency_lut.fit.self_check import CommonError, check_itself
+from latency_lut.fit.timed_table import Floats, TimedTable, group_of
+from latency_lut.memory import STATIC, MemoryModel
+from latency_lut.roofline import touched_bytes
+from search_spaces import SegmentCost
+
+
+@dataclass(frozen=True)
+class GroupFit:
+    """What the networks of one space in one phase have in common."""
+
+    term: NetworkTerm
+    common_error: CommonError
+    repeat: RepeatError | None = None
+    """None where no network was measured twice."""
+
+
+_UNKNOWN = GroupFit(NetworkTerm(), CommonError(0.10, 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lut:
+    """Entries and costs by segment key, and what was learnt from whole networks."""
+
+    profile: DeviceProfile
+    precision: str
+    entries: Mapping[str, Entry]
+    costs: Mapping[str, SegmentCost]
+    """Static costs, of every key that has an entry at least."""
+    canary: CanaryState
+    groups: Mapping[str, GroupFit]
+    """What was learnt of the networks of a space in a phase, by `group_of`."""
+    memory: Mapping[str, MemoryModel]
+    """By space; absent until enough networks were measured."""
+
+    def group(self, space: str, phase: str) -> GroupFit:
+        """For the networks of a space in a phase (its key); assumptions where none was measured."""
+        return self.groups.get(group_of(space, phase), _UNKNOWN)
+
+    def memory_of(self, space: str) -> MemoryModel:
+        """For the networks of a space; as calculated where too few were measured."""
+        return self.memory.get(space, STATIC)
+
+
+def fit_lut(
+    *,
+    profile: DeviceProfile,
+    precision: str,
+    tables: Mapping[str, TimedTable],
+    costs: Mapping[str, SegmentCost],
+    canary: CanaryState,
+    memory: Mapping[str, MemoryModel],
+) -> Lut:
+    """A LUT from the networks that a device timed.
+
+    Args:
+        profile: of the device.
+        precision: of the networks.
+        tables: measured networks by group; those that failed are not among them.
+        costs: of every segment key in the tables.
+        canary: whose state the times were brought to.
+        memory: by space, as calibrated on the same device.
+    """
+    caches = cache_sizes(profile)
+    fits = {name: _fit(table, costs, caches) for name, table in tables.items()}
+    if not fits:
+        return Lut(
+            profile=profile,
+            precision=precision,
+            entries={},
+            costs=costs,
+            canary=canary,
+            groups={},
+            memory=memory,
+        )
+    contexts = contexts_of([sightings_of(tables[n], fit.share_ns) for n, fit in fits.items()])
+    entries = fit_entries(contexts, _latencies_ns(tables, fits))
+    groups = {
+        name: GroupFit(
+            fit.term,
+            check_itself(fit.left_out, _halves_ns(tables[name], entries), canary.spread),
+            repeat_error(tables[name]),
+        )
+        for name, fit in fits.items()
+    }
+    return Lut(
+        profile=profile,
+        precision=precision,
+        entries=entries,
+        costs=costs,
+        canary=canary,
+        groups=groups,
+        memory=memory,
+    )
+
+
+def cache_sizes(profile: DeviceProfile) -> tuple[float, ...]:
+    """Bytes beyond which a byte may cost more: of the second and the third cache.
+
+    Of the third also a quarter, as on a shared chip the others have the rest. Empty where the
+    device does not say.
+    """
+    l2, l3 = (profile.facts.get(name) for name in ("l2_bytes", "l3_bytes"))
+    found = [float(l2)] if isinstance(l2, int) else []
+    return (*found, l3 / 4, float(l3)) if isinstance(l3, int) else tuple(found)
+
+
+def _fit(
+    table: TimedTable, costs: Mapping[str, SegmentCost], caches: tuple[float, ...]
+) -> AdditiveFit:
+    touched = np.array([float(touched_bytes(costs[key])) for key in table.keys])
+    return fit_additive(table, touched, caches)
+
+
+def _latencies_ns(
+    tables: Mapping[str, TimedTable], fits: Mapping[str, AdditiveFit]
+) -> dict[str, float]:
+    """Of each segment key; where groups share one, their mean by how often each has seen it."""
+    sums: dict[str, float] = defaultdict(float)
+    counts: dict[str, int] = defaultdict(int)
+    for name, fit in fits.items():
+        seen = np.bincount(tables[name].key).tolist()
+        for key, ns, count in zip(tables[name].keys, fit.entry_ns.tolist(), seen, strict=True):
+            sums[key] += ns * count
+            counts[key] += count
+    return {key: sums[key] / counts[key] for key in sums}
+
+
+def _halves_ns(table: TimedTable, entries: Mapping[str, Entry]) -> Floats:
+    """(K,) half widths of the entries' intervals."""
+    found = [entries[key] for key in table.keys]
+    return np.array([float(entry.high_ns - entry.latency_ns) for entry in found])

@@ -1,0 +1,1 @@
+"""Where measurements and fitted LUTs are kept: a database, and Parquet between them."""
