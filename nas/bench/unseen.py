@@ -5,7 +5,6 @@ measured again for being flagged: the repeat error is of single tries.
 """
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from latency_lut import NetworkRecord
 from nas.bench.rivals import Fitted, blocks_alone
 from nas.errors import BadInput
 from nas.measuring.measurement import Rig
-from nas.units import MIB, MS
+from nas.units import MS
 from search_spaces import Architecture, SpaceError
 
 _DRAWS = 50  # our choice, for each network wanted: a tiny space has few that were never measured
@@ -36,7 +35,7 @@ class Unseen:
     first_ns: Floats
     second_ns: Floats
     first_bytes: Floats
-    """(n,) peak memory; NaN where it was not measured."""
+    """(n,) peak memory; NaN where it was not measured, or has taught the LUT since."""
     second_bytes: Floats
     alone: Fitted
     """Sums of their blocks, each timed alone between the two times."""
@@ -70,6 +69,8 @@ def measure_unseen(
 def read_unseen(rig: Rig, path: Path) -> Unseen:
     """What an earlier `nas bench lut --json` measured on the same device profile.
 
+    Latencies only: every network that is measured teaches what memory a network takes.
+
     Raises:
         BadInput: it is not such a file, of another device profile, space or precision, or one of
             its networks has taught the LUT since.
@@ -85,17 +86,13 @@ def read_unseen(rig: Rig, path: Path) -> Unseen:
             np.array([[row[p.name][field] / MS for p in rig.space.phases] for row in rows])
             for field in ("measured_ms", "again_ms", "alone_ms")
         )
-        peaks = (
-            np.array([_number(row["memory"][field]) / MIB for row in rows])
-            for field in ("measured_mib", "again_mib")
-        )
         spent = next(row for row in document["rows"] if row["by"] == "blocks timed alone")
         unseen = Unseen(
             architectures=architectures,
             first_ns=first,
             second_ns=second,
-            first_bytes=next(peaks),
-            second_bytes=next(peaks),
+            first_bytes=np.full(len(rows), np.nan),
+            second_bytes=np.full(len(rows), np.nan),
             alone=Fitted(alone, {name: spent[name] for name in ("minutes", "runs")}),
         )
     except (OSError, ValueError, LookupError, TypeError, StopIteration, SpaceError) as exc:
@@ -110,10 +107,6 @@ def read_unseen(rig: Rig, path: Path) -> Unseen:
             "Measure others: leave out --measured"
         )
     return unseen
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def _check_origin(rig: Rig, path: Path, of: dict[str, Any]) -> None:
