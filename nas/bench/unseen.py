@@ -5,6 +5,7 @@ measured again for being flagged: the repeat error is of single tries.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def read_unseen(rig: Rig, path: Path) -> Unseen:
             rig.space.architecture(row["architecture"]["choices"]) for row in rows
         )
         first, second, alone = (
-            np.array([[row[p.name][field] / MS for p in rig.space.phases] for row in rows])
+            np.array([[_ns(row[p.name][field]) for p in rig.space.phases] for row in rows])
             for field in ("measured_ms", "again_ms", "alone_ms")
         )
         spent = next(row for row in document["rows"] if row["by"] == "blocks timed alone")
@@ -107,6 +108,11 @@ def read_unseen(rig: Rig, path: Path) -> Unseen:
             "Measure others: leave out --measured"
         )
     return unseen
+
+
+def _ns(value_ms: float | None) -> float:
+    """NaN where there is none: a block that the device does not run alone."""
+    return math.nan if value_ms is None else value_ms / MS
 
 
 def _check_origin(rig: Rig, path: Path, of: dict[str, Any]) -> None:

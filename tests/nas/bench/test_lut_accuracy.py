@@ -125,6 +125,14 @@ def test_what_an_earlier_run_measured_is_scored_again_to_the_same(rig, session, 
             assert row == pytest.approx(before, nan_ok=True)
 
 
+def test_a_block_that_did_not_run_alone_is_none_in_the_file_and_no_number_here(rig, earlier):
+    document, path = earlier
+    document["networks"][0]["infer"]["alone_ms"] = None
+    path.write_text(json.dumps(document))
+    alone = rows_of(compare(rig, read_unseen(rig, path)), "infer")["blocks timed alone"]
+    assert alone["networks"] == 5
+
+
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
