@@ -1,7 +1,7 @@
 """Latency LUTs: measured networks kept, shared out to segments, and summed to predictions."""
 
 from latency_lut.attribution import Share, attribute
-from latency_lut.campaign import next_carrier, sharpening_carrier
+from latency_lut.campaign import balancing_carriers, next_carrier, sharpening_carrier
 from latency_lut.canary import CanaryState
 from latency_lut.coverage import Coverage, coverage
 from latency_lut.device_profile import DeviceProfile
@@ -26,6 +26,7 @@ from latency_lut.transfer.transfer import TRANSFERRED
 from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
 
 __all__ = [
+    "balancing_carriers",
     "GOOD",
     "TRANSFERRED",
     "AttributionError",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latency_lut import GOOD, next_carrier, sharpening_carrier
+from latency_lut import GOOD, balancing_carriers, next_carrier, sharpening_carrier
 from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Block, Space, segment_key
 
@@ -49,7 +49,8 @@ class Ledger:
         """Carriers to run next, in random order, so that drift does not look like structure.
 
         Everything once, however well, before anything a second time: time may run out. Then each
-        suspect for itself, at last networks of the segments known worst. Empty when all is done.
+        suspect for itself, networks of sizes that are lacking, at last those of the segments known
+        worst. Empty when all is done.
         """
         avoided = self.given_up | self.failed.keys()
         for seen, wanted in ((self.sightings(), 1), (self.contexts(), self.wanted)):
@@ -58,7 +59,7 @@ class Ledger:
                 return [Planned(carriers[i]) for i in rng.permutation(len(carriers))]
         if self.failed:
             return [self._for_suspect(min(self.failed), rng)]
-        return [Planned(carrier) for carrier in self._sharpening(rng)]
+        return [Planned(carrier) for carrier in self._balancing(rng) or self._sharpening(rng)]
 
     def _covering(
         self, seen: Mapping[str, int], rng: np.random.Generator, wanted: int, avoided: Set[str]
@@ -81,6 +82,14 @@ class Ledger:
         carrier = next_carrier(self.space, seen, precision, rng, 1, rest)
         assert carrier is not None, suspect  # it is of a network of the space
         return Planned(carrier, suspect)
+
+    def _balancing(self, rng: np.random.Generator) -> list[Architecture]:
+        """Carriers of sizes that there are too few of, without segments that were given up."""
+        if self.wanted < 2:
+            return []
+        ran = self._rig.store.carriers(self.space, self._rig.profile.id, self._rig.precision)
+        wanted = balancing_carriers(self.space, ran, rng)
+        return [carrier for carrier in wanted if not self.keys_of(carrier) & self.given_up]
 
     def _sharpening(self, rng: np.random.Generator) -> list[Architecture]:
         """Carriers that narrow the widest intervals, as far as there were not enough of all."""

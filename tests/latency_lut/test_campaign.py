@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from latency_lut import next_carrier, sharpening_carrier
+from latency_lut import balancing_carriers, next_carrier, sharpening_carrier
 from search_spaces import Architecture, Space, load_space
 
 
@@ -126,3 +126,33 @@ def test_a_space_of_one_network_is_planned_once_for_each_context():
     assert narrow.count() == 1
     carriers, _ = run_campaign(narrow, 2)
     assert carriers == 2
+
+
+def of_sizes(space, count, keep):
+    """Random networks whose number of segments is one that `keep` wants."""
+    rng, found = np.random.default_rng(5), {}
+    while len(found) < count:
+        network = space.sample(rng)
+        if keep(len(space.segments(network))):
+            found[network.id] = network
+    return list(found.values())
+
+
+def test_sizes_that_carriers_lack_are_added_from_the_space_itself():
+    space = load_space("language")
+    deep = of_sizes(space, 40, lambda size: size > 8)
+    added = balancing_carriers(space, deep, np.random.default_rng(0))
+    assert 3 <= len(added) <= 8
+    assert all(len(space.segments(network)) <= 8 for network in added)
+    assert balancing_carriers(space, [*deep, *added], np.random.default_rng(1)) == []
+
+
+def test_carriers_of_every_size_need_no_others():
+    space = load_space("language")
+    every = of_sizes(space, 60, lambda size: True)
+    assert balancing_carriers(space, every, np.random.default_rng(0)) == []
+
+
+def test_few_carriers_are_not_balanced():
+    space = load_space("language")
+    assert balancing_carriers(space, of_sizes(space, 19, lambda size: size > 8), None) == []
