@@ -32,10 +32,11 @@ from latency_lut.fit.profile_levels import typical_node_ns
 from latency_lut.fit.timed_table import Bools, Floats, TimedTable
 
 # All of these are our choice.
-_TAUS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+_TAUS = (0.02, 0.05, 0.1, 0.2)  # with more, carriers predict each other, not random networks
 _NOISE = 0.03  # relative, of a network's time; only its ratio to tau matters
 _LEAST_SHARE = 0.1  # of A p[k], or of what the line says: no segment takes less
-_MOST_LEVERAGE = 0.95  # of a network on its own prediction
+_LEAST_FREEDOM = 1e-6  # one less a network's leverage, where the closed form divides by nothing
+_MOST_OF_LINE = 0.5  # that one network of very few says of the line
 _ROUNDS = 25
 
 
@@ -115,8 +116,8 @@ def _deviations(
 ) -> _Deviations:
     """By ridge regression; leaving out one network has a closed form (its leverage).
 
-    The line was fitted with the network among the others: that is counted as the leverage which
-    each network has on average on so many numbers.
+    The line was fitted with the network among the others: the residual is divided by what each
+    network leaves to the others, on average, of so many numbers.
     """
     measured = networks.latency_ns
     design = networks.holds * (entry_ns * tau)  # (N, K), in units of tau
@@ -129,8 +130,10 @@ def _deviations(
         smoother = gram @ np.linalg.inv(gram + np.diag(1 / scaled))
         fitted = smoother @ rest
         weights = 2 * asymmetric_weights((rest - fitted) / measured)
-    leverage = np.minimum(np.diag(smoother) + numbers / len(measured), _MOST_LEVERAGE)
-    left_out = measured - (rest - fitted) / (1 - leverage)
+    own = np.maximum(1 - np.diag(smoother), _LEAST_FREEDOM) * (
+        1 - min(numbers / len(measured), _MOST_OF_LINE)
+    )
+    left_out = measured - (rest - fitted) / own
     found = design.T @ np.linalg.solve(gram + np.diag(1 / scaled), rest)
     errors = np.abs(left_out / measured - 1)
     kept = networks.good if networks.good.any() else np.ones_like(networks.good)

@@ -51,7 +51,7 @@ def test_what_is_measured_later_takes_over(begun, space):
     after = begun.lut(NEW.id).entries[BIASED]
     assert (before.carriers, before.quality) == (0, TRANSFERRED)
     assert (after.carriers > 0, after.quality) == (True, "good")
-    assert after.latency_ns == pytest.approx(8 * 10_500, rel=0.1)
+    assert after.latency_ns == pytest.approx(8 * 10_500, rel=0.15)
 
 
 def test_what_the_source_learns_later_counts_too(store, space):
