@@ -96,9 +96,12 @@ def read_unseen(rig: Rig, path: Path) -> Unseen:
             second_bytes=np.full(len(rows), np.nan),
             alone=Fitted(alone, {name: spent[name] for name in ("minutes", "runs")}),
         )
-    except (OSError, ValueError, LookupError, TypeError, StopIteration, SpaceError) as exc:
+    except OSError as exc:
+        raise BadInput(f"{path} cannot be read: {exc.strerror}") from exc
+    except (ValueError, LookupError, TypeError, StopIteration, SpaceError) as exc:
         raise BadInput(
-            f"{path} was not written by nas bench lut --json for {rig.space.name} ({exc!r})"
+            f"{path} was not written by nas bench lut --json for {rig.space.name}. "
+            "Give the file of an earlier run"
         ) from exc
     _check_origin(rig, path, of)
     taught = _taught(rig) & {architecture.id for architecture in architectures}

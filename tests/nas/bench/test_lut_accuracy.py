@@ -150,6 +150,11 @@ def test_what_was_measured_of_something_else_is_refused(rig, earlier, name, valu
         read_unseen(rig, path)
 
 
+def test_a_file_that_is_not_there_is_named(rig, tmp_path):
+    with pytest.raises(BadInput, match=r"none\.json cannot be read: No such file"):
+        read_unseen(rig, tmp_path / "none.json")
+
+
 def test_networks_that_have_taught_the_lut_since_are_refused(rig, earlier):
     unseen = read_unseen(rig, earlier[1])
     rig.measure(unseen.architectures[0], purpose="carrier")
