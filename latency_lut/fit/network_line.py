@@ -99,16 +99,16 @@ def asymmetric_weights(residuals: Floats) -> Floats:
 
 def _expectile(features: Floats, weights: Floats) -> Floats:
     """Coefficients of the linear expectile of 1; none but the second may be negative."""
-    rows, count = features.shape
+    count = features.shape[1]
     penalty = np.diag(np.r_[0.0, np.full(count - 1, _RIDGE)])
     lowest = np.zeros(count)
-    lowest[1:2] = -np.inf
-    counted = weights / weights.sum()
-    found = np.zeros(count)
+    lowest[1:2] = -np.inf  # c, where it is fitted
+    share = weights / weights.sum()
+    counted, found = share, np.zeros(count)
     for _ in range(_ROUNDS):
         root = np.sqrt(counted)
         design = np.concatenate([features * root[:, None], penalty])
         wanted = np.concatenate([root, np.zeros(count)])
         found = lsq_linear(design, wanted, bounds=(lowest, np.full(count, np.inf)), method="bvls").x
-        counted = weights / weights.sum() * asymmetric_weights(1 - features @ found)
+        counted = share * asymmetric_weights(1 - features @ found)
     return found
