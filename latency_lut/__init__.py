@@ -26,7 +26,6 @@ from latency_lut.transfer.transfer import TRANSFERRED
 from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
 
 __all__ = [
-    "balancing_carriers",
     "GOOD",
     "TRANSFERRED",
     "AttributionError",
@@ -59,6 +58,7 @@ __all__ = [
     "StoreError",
     "TransferCheck",
     "attribute",
+    "balancing_carriers",
     "coverage",
     "domination",
     "driver_url",

@@ -29,10 +29,24 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.fixture
+def heeded():
+    """Ctrl-C as a command in the foreground has it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def _said(*, kept: bool) -> str:
     script = _INTERRUPTED_IN_A_FINALIZER.format(kept=kept)
     ran = subprocess.run(
-        [sys.executable, "-c", script], cwd=_ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        # A shell's background job ignores Ctrl-C, and what it starts would ignore it too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     return ran.stdout.strip()
 
@@ -45,7 +59,9 @@ def test_an_interrupt_in_a_finalizer_comes_again():
     assert _said(kept=True) == "it stopped"
 
 
-def test_what_is_in_flight_is_finished_after_the_first_interrupt_but_not_after_the_second(caplog):
+def test_what_is_in_flight_is_finished_after_the_first_interrupt_but_not_after_the_second(
+    heeded, caplog
+):
     done = []
     with pytest.raises(KeyboardInterrupt), deferred_interrupt("the egg") as interrupted:
         assert not interrupted()
@@ -57,8 +73,19 @@ def test_what_is_in_flight_is_finished_after_the_first_interrupt_but_not_after_t
     assert "the egg is finished first" in caplog.text
 
 
-def test_an_interrupt_after_the_work_is_as_ever():
+def test_an_interrupt_after_the_work_is_as_ever(heeded):
     with deferred_interrupt("the egg"):
         pass
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_background_job_that_ignores_interrupts_goes_on_ignoring_them():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with deferred_interrupt("the egg") as interrupted:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupted()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
