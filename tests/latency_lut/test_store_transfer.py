@@ -46,12 +46,11 @@ def test_what_is_measured_later_takes_over(begun, space):
     begun.start_from(NEW.id, "fp32", PROFILE.id)
     before = begun.lut(NEW.id).entries[BIASED]
     for architecture in all_architectures(space):
-        if architecture.choices["bias1"] and architecture.choices["size"] == 1:
-            on_new(begun, space, architecture, slower=8)
+        on_new(begun, space, architecture, slower=8)
     after = begun.lut(NEW.id).entries[BIASED]
     assert (before.carriers, before.quality) == (0, TRANSFERRED)
     assert (after.carriers > 0, after.quality) == (True, "good")
-    assert after.latency_ns == pytest.approx(8 * 10_500, rel=0.15)
+    assert after.latency_ns == pytest.approx(8 * 10_500, rel=0.1)
 
 
 def test_what_the_source_learns_later_counts_too(store, space):
