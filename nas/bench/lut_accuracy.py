@@ -100,8 +100,10 @@ def _mean(first: Floats, second: Floats) -> Floats:
 
 
 def _share_inside(low: Floats, truth: Floats, high: Floats) -> float | None:
-    """None where there are no intervals."""
-    return None if np.isnan(low).all() else float(np.mean((low <= truth) & (truth <= high)))
+    """Of networks that were measured and have an interval; None where there are none."""
+    known = ~(np.isnan(low) | np.isnan(truth))
+    inside = (low[known] <= truth[known]) & (truth[known] <= high[known])
+    return float(inside.mean()) if known.any() else None
 
 
 def _row(
