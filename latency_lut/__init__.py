@@ -18,7 +18,7 @@ from latency_lut.prediction import (
     Predictions,
     Predictor,
 )
-from latency_lut.records import GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
+from latency_lut.records import ALONE, GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
 from latency_lut.roofline import Ceilings, Roofline, roofline, touched_bytes
 from latency_lut.storage.database import driver_url
 from latency_lut.storage.store import Store, open_store
@@ -26,6 +26,7 @@ from latency_lut.transfer.transfer import TRANSFERRED
 from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
 
 __all__ = [
+    "ALONE",
     "GOOD",
     "TRANSFERRED",
     "AttributionError",

@@ -8,8 +8,10 @@ from latency_lut.errors import BadRecord
 GOOD = "good"
 FAILED = "failed"
 
-Purpose = Literal["carrier", "measure", "verify"]
-_PURPOSES = ("carrier", "measure", "verify")
+Purpose = Literal["carrier", "measure", "verify", "alone"]
+"""`alone` is a single block, run as a network of its own."""
+ALONE: Purpose = "alone"
+_PURPOSES = ("carrier", "measure", "verify", ALONE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class NetworkRecord:
     """A whole network as a device measured it once.
 
     `canary_ns` is the time of the canary around it, `peak_bytes` the memory it took at most, both
-    None where not measured; `static_bytes` is the same memory as calculated.
+    None where not measured; `static_bytes` is the same memory as calculated. A block that ran alone
+    has no architecture: its id and JSON tell which block it is.
     """
 
     profile_id: str

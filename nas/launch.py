@@ -16,8 +16,8 @@ from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training import default_plan, train
+from nas.campaign.filling import fill
 from nas.campaign.ledger import space_keys
-from nas.campaign.profiling import campaign_words, profile
 from nas.front import Front, read_front
 from nas.measuring.access import check_precision, require_profile
 from nas.measuring.ceilings import note_ceilings
@@ -104,17 +104,11 @@ def fill_lut(
             return known
         with (
             open_rig(device, workspace.space, store, request.precision) as rig,
-            around.bar("profile") as report,
         ):
             if known and pinned:
                 require_profile(store, pinned, rig.profile, request.study)
             note_ceilings(rig)
-            profile(
-                rig,
-                minutes=request.profile_minutes,
-                seed=request.seed,
-                on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
-            )
+            fill(rig, bar=around.bar, minutes=request.profile_minutes, seed=request.seed)
         return rig.profile
 
 

@@ -3,19 +3,21 @@
 A network of segments k takes
 
     T = sum of e[k] + f + sum over caches j of r[j] max(0, B - C[j]),
-    e[k] = (A p[k] + c n[k]) (1 + d[k]).
+    e[k] = (A x[k] + c m[k]) (1 + d[k]).
 
-p[k] is what the profiler says of the segment's nodes, n[k] how many they are, B the bytes that the
-network touches. The profiler slows a network down, long nodes by a factor and each node by some
-time more, and does not see what the runtime spends between nodes: A and c undo both, so that c may
-have either sign. f, the cost of a run, and r, that of a byte beyond a cache, are never negative.
-They are found in two steps, as a few numbers for all networks are known well and one for each
-segment is not:
+x[k] is what is known of the segment, in m[k] pieces (`description`), B the bytes that the network
+touches. The profiler slows a network down, long nodes by a factor and each node by some time more,
+and does not see what the runtime spends between nodes; a block alone pays for a run of its own. A
+and c undo both, so that c may have either sign. f, the cost of a run, and r, that of a byte beyond
+a cache, are never negative. They are found in two steps, as a few numbers for all networks are
+known well and one for each segment is not:
 
 1. A, c, f and r, with d = 0 (`fit_line`);
 2. d by ridge regression of what is left of T, each d taken to be normal with deviation tau, the
-   networks' own noise being 3 %. tau is that of a few values which predicts networks best that were
-   left out; these errors also calibrate the intervals (`self_check`).
+   networks' own noise being 3 %.
+
+The description and tau, one of a few values, are those which predict networks best that were left
+out; these errors also calibrate the intervals (`self_check`).
 
 Letters: N networks, each counted once, K segment keys, R rows of the table.
 """
@@ -25,16 +27,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latency_lut.fit.description import Description, descriptions
 from latency_lut.fit.network_line import Line, Segments, asymmetric_weights, fit_line
 from latency_lut.fit.network_term import NetworkTerm
 from latency_lut.fit.networks import Networks, networks_of
-from latency_lut.fit.profile_levels import typical_node_ns
 from latency_lut.fit.timed_table import Bools, Floats, TimedTable
 
 # All of these are our choice.
 _TAUS = (0.02, 0.05, 0.1, 0.2)  # with more, carriers predict each other, not random networks
 _NOISE = 0.03  # relative, of a network's time; only its ratio to tau matters
-_LEAST_SHARE = 0.1  # of A p[k], or of what the line says: no segment takes less
+_LEAST_SHARE = 0.1  # of A x[k], or of what the line says: no segment takes less
 _LEAST_FREEDOM = 1e-6  # one less a network's leverage, where the closed form divides by nothing
 _MOST_OF_LINE = 0.5  # that one network of very few says of the line
 _ROUNDS = 25
@@ -60,11 +62,13 @@ class LeftOut:
 class AdditiveFit:
     """What was found of the networks of one group."""
 
+    told_by: str
+    """`profile` or `alone`: the description that it is built on."""
     term: NetworkTerm
     entry_ns: Floats
     """(K,)"""
     share_ns: Floats
-    """(R,) of each timed network what each segment took, the network's own profile dividing it."""
+    """(R,) of each timed network what each segment took, divided by what is known of them."""
     left_out: LeftOut
 
 
@@ -77,21 +81,14 @@ def fit_additive(table: TimedTable, touched: Floats, caches: Sequence[float]) ->
         caches: sizes beyond which a byte may cost more; empty where they are not known.
     """
     networks = networks_of(table)
-    segments = Segments(
-        node_ns=typical_node_ns(table), nodes=_mean_by_key(table, table.nodes), touched=touched
-    )
-    line = fit_line(networks, segments, caches)
-    entry_ns = _segments_ns(line, segments.node_ns, segments.nodes)
-    added_ns = line.term.added_ns(networks.holds @ touched)
-    deviations = min(
-        (_deviations(networks, entry_ns, added_ns, line.numbers, tau) for tau in _TAUS),
-        key=lambda found: found.error,
-    )
-    factor = np.maximum(1 + deviations.of_key, _LEAST_SHARE)
+    fits = (_fit(networks, of, touched, caches) for of in descriptions(table))
+    best = min(fits, key=lambda fit: fit.deviations.error)
+    entry_ns, deviations = best.entry_ns, best.deviations
     return AdditiveFit(
-        term=line.term,
-        entry_ns=entry_ns * factor,
-        share_ns=_shares(table, line, touched),
+        told_by=best.description.source,
+        term=best.line.term,
+        entry_ns=entry_ns * np.maximum(1 + deviations.of_key, _LEAST_SHARE),
+        share_ns=_shares(table, best, touched),
         left_out=LeftOut(
             latency_ns=networks.latency_ns,
             predicted_ns=deviations.left_out_ns,
@@ -100,6 +97,31 @@ def fit_additive(table: TimedTable, touched: Floats, caches: Sequence[float]) ->
             holds=networks.holds,
         ),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """By one description; (K,) segments with d = 0, and their d."""
+
+    description: Description
+    line: Line
+    entry_ns: Floats
+    deviations: "_Deviations"
+
+
+def _fit(
+    networks: Networks, description: Description, touched: Floats, caches: Sequence[float]
+) -> _Fit:
+    known_ns, pieces = description.known_ns, description.pieces
+    segments = Segments(known_ns=known_ns, pieces=pieces, touched=touched)
+    line = fit_line(networks, segments, caches)
+    entry_ns = _segments_ns(line, known_ns, pieces)
+    added_ns = line.term.added_ns(networks.holds @ touched)
+    deviations = min(
+        (_deviations(networks, entry_ns, added_ns, line.numbers, tau) for tau in _TAUS),
+        key=lambda found: found.error,
+    )
+    return _Fit(description, line, entry_ns, deviations)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,23 +162,17 @@ def _deviations(
     return _Deviations(tau * found, left_out, float(errors[kept].mean()))
 
 
-def _segments_ns(line: Line, node_ns: Floats, nodes: Floats) -> Floats:
-    """Nanoseconds of segments by what the profiler says of them, with d = 0."""
-    stretched = line.stretch * node_ns
-    return np.maximum(stretched + line.node_ns * nodes, _LEAST_SHARE * stretched)
+def _segments_ns(line: Line, known_ns: Floats, pieces: Floats) -> Floats:
+    """Nanoseconds of segments by what is known of them, with d = 0."""
+    stretched = line.stretch * known_ns
+    return np.maximum(stretched + line.piece_ns * pieces, _LEAST_SHARE * stretched)
 
 
-def _shares(table: TimedTable, line: Line, touched: Floats) -> Floats:
+def _shares(table: TimedTable, fit: _Fit, touched: Floats) -> Floats:
     """(R,) each timed network's time, less the terms of the whole network, shared out."""
-    own_ns = _segments_ns(line, table.node_ns, table.nodes)
+    own_ns = _segments_ns(fit.line, fit.description.row_ns, fit.description.row_pieces)
     if not own_ns.any():  # the line says that all is the network's own: the profile divides it
         own_ns = np.maximum(table.node_ns, 1.0)
-    added_ns = line.term.added_ns(table.by_network(touched[table.key]))
+    added_ns = fit.line.term.added_ns(table.by_network(touched[table.key]))
     left_ns = np.maximum(table.latency_ns - added_ns, _LEAST_SHARE * table.latency_ns)
     return own_ns * (left_ns / table.by_network(own_ns))[table.network]
-
-
-def _mean_by_key(table: TimedTable, values: Floats) -> Floats:
-    """(K,) of each segment key."""
-    size = len(table.keys)
-    return np.bincount(table.key, values, size) / np.bincount(table.key, minlength=size)

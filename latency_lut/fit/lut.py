@@ -10,6 +10,7 @@ from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.fit.additive_fit import AdditiveFit, fit_additive
 from latency_lut.fit.contexts import contexts_of, sightings_of
+from latency_lut.fit.description import PROFILE, profiler_slowdown
 from latency_lut.fit.entry import Entry, fit_entries
 from latency_lut.fit.network_term import NetworkTerm
 from latency_lut.fit.repeats import RepeatError, repeat_error
@@ -28,6 +29,10 @@ class GroupFit:
     common_error: CommonError
     repeat: RepeatError | None = None
     """None where no network was measured twice."""
+    told_by: str = PROFILE
+    """What segments are known by: `profile` or `alone`, whichever predicts networks better."""
+    slowdown: float = 1.0
+    """How many times as long as a network its profiled nodes take: above 1.5 they say little."""
 
 
 _UNKNOWN = GroupFit(NetworkTerm(), CommonError(0.10, 0))
@@ -95,6 +100,8 @@ def fit_lut(
             fit.term,
             check_itself(fit.left_out, _halves_ns(tables[name], entries), canary.spread),
             repeat_error(tables[name]),
+            fit.told_by,
+            profiler_slowdown(tables[name]),
         )
         for name, fit in fits.items()
     }

@@ -1,10 +1,11 @@
-"""The line that networks lie on: their time by what the profiler says and by what they touch.
+"""The line that networks lie on: their time by what is known of their segments and what they touch.
 
-    T = A P + c n + f + sum over caches j of r[j] max(0, B - C[j])
+    T = A X + c M + f + sum over caches j of r[j] max(0, B - C[j])
 
-with P the profiled time of a network's nodes, n their number and B the bytes that it touches. It is
-fitted on T relative to what was measured, as an expectile below the middle: what disturbs a
-measurement only ever adds to it, and a LUT holds what a network takes when nothing else runs.
+with X the sum of what is known of a network's segments, in M pieces (`description`), and B the
+bytes that it touches. It is fitted on T relative to what was measured, as an expectile below the
+middle: what disturbs a measurement only ever adds to it, and a LUT holds what a network takes when
+nothing else runs.
 """
 
 from collections.abc import Sequence
@@ -33,13 +34,13 @@ class Line:
     """A and c of the module's formula, and the rest of it."""
 
     stretch: float
-    node_ns: float
+    piece_ns: float
     term: NetworkTerm
 
     @property
     def numbers(self) -> int:
         """How many numbers were fitted, those that came out as 0 left out."""
-        found = (self.stretch, self.node_ns, self.term.fixed_ns, *self.term.beyond)
+        found = (self.stretch, self.piece_ns, self.term.fixed_ns, *self.term.beyond)
         return sum(1 for number in found if number)
 
 
@@ -47,10 +48,10 @@ class Line:
 class Segments:
     """(K,) each, of segment keys."""
 
-    node_ns: Floats
-    """Of their nodes, profiled."""
-    nodes: Floats
-    """How many they are."""
+    known_ns: Floats
+    """What is known of their time."""
+    pieces: Floats
+    """Of how many pieces."""
     touched: Floats
     """Bytes."""
 
@@ -64,10 +65,10 @@ def fit_line(networks: Networks, segments: Segments, caches: Sequence[float]) ->
         caches: sizes beyond which a byte may cost more; empty where they are not known.
     """
     count, bytes_ = len(networks.latency_ns), networks.holds @ segments.touched
-    columns = [networks.holds @ segments.node_ns]
+    columns = [networks.holds @ segments.known_ns]
     if count >= FEWEST_NETWORKS:
         beyond = [np.maximum(bytes_ - size, 0.0) for size in caches]
-        columns += [networks.holds @ segments.nodes, np.ones(count), *beyond]
+        columns += [networks.holds @ segments.pieces, np.ones(count), *beyond]
     features = np.stack(columns, axis=1) / networks.latency_ns[:, None]
     usual = features.mean(axis=0)
     usual[usual == 0] = 1.0  # a cache that no network outgrew: nothing is learnt of it
@@ -76,10 +77,10 @@ def fit_line(networks: Networks, segments: Segments, caches: Sequence[float]) ->
     stretch, *others = (shares / usual).tolist()
     if not others:
         return Line(stretch, 0.0, NetworkTerm())
-    of_node, fixed_ns, *per_byte = others
+    of_piece, fixed_ns, *per_byte = others
     rates = zip(caches, per_byte, strict=True)
     beyond_caches = tuple(CacheTerm(size, rate) for size, rate in rates if rate > 0)
-    return Line(stretch, of_node, NetworkTerm(fixed_ns, beyond_caches, count))
+    return Line(stretch, of_piece, NetworkTerm(fixed_ns, beyond_caches, count))
 
 
 def asymmetric_weights(residuals: Floats) -> Floats:

@@ -3,8 +3,10 @@
 Letters: N networks, R rows, K segment keys.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,8 @@ class TimedTable:
     """(R,) of the segment's nodes, profiled."""
     nodes: Floats
     """(R,) how many nodes."""
+    alone_ns: Floats
+    """(K,) of the segment's block as a network of its own; NaN where it was never run so."""
 
     def by_network(self, values: Floats) -> Floats:
         """(N,) sums of a value by row."""
@@ -43,12 +47,14 @@ class TimedTable:
 def timed_table(
     networks: Sequence[tuple[str, str, float]],
     segments: Sequence[tuple[int, str, float, int]],
+    alone_ns: Mapping[str, float] = MappingProxyType({}),
 ) -> TimedTable:
     """A table from plain rows.
 
     Args:
         networks: architecture id, quality and nanoseconds of each.
         segments: index of the network, segment key, profiled nanoseconds and number of nodes.
+        alone_ns: by segment key, of those whose blocks ran alone.
     """
     ids, qualities, latencies = zip(*networks, strict=True)
     network, names, node_ns, nodes = zip(*segments, strict=True)
@@ -62,6 +68,7 @@ def timed_table(
         key=np.array([numbers[name] for name in names], dtype=np.intp),
         node_ns=np.array(node_ns, dtype=np.float64),
         nodes=np.array(nodes, dtype=np.float64),
+        alone_ns=np.array([alone_ns.get(name, math.nan) for name in numbers]),
     )
 
 

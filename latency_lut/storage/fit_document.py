@@ -15,7 +15,7 @@ from latency_lut.fit.self_check import CommonError
 from latency_lut.memory import MemoryModel
 from search_spaces import SegmentCost
 
-FIT_VERSION = 7
+FIT_VERSION = 8
 """Raised with every change of how a LUT is fitted, or of this document: older ones are dropped."""
 
 
@@ -74,4 +74,6 @@ def _group(document: Mapping[str, Any]) -> GroupFit:
         NetworkTerm(**{**term, "beyond": beyond}),
         CommonError(**document["common_error"]),
         None if repeat is None else RepeatError(**repeat),
+        document["told_by"],
+        document["slowdown"],
     )

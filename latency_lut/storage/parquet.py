@@ -71,8 +71,9 @@ _SCHEMA = pa.schema(
         ("observed_json", pa.string()),
     ]
 )
-_FORMAT = b"2"
-_SCHEMAS = {b"1": _SCHEMA.remove(_SCHEMA.get_field_index("observed_json")), _FORMAT: _SCHEMA}
+_FORMAT = b"3"  # a reader of 2 knows no blocks that ran alone
+_WITHOUT_OBSERVED = _SCHEMA.remove(_SCHEMA.get_field_index("observed_json"))
+_SCHEMAS = {b"1": _WITHOUT_OBSERVED, b"2": _SCHEMA, _FORMAT: _SCHEMA}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Rows that come out of the database; each function works inside the caller's transaction."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -11,7 +11,7 @@ from latency_lut.canary import CanaryState
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.fit.timed_table import TimedTable, group_of, timed_table
 from latency_lut.memory import MemoryRecord
-from latency_lut.records import FAILED, NetworkRecord, PhaseTiming
+from latency_lut.records import ALONE, FAILED, GOOD, NetworkRecord, PhaseTiming
 from latency_lut.roofline import Ceilings
 from latency_lut.storage import schema
 from latency_lut.storage.documents import PlacedShare, StoredNetwork, as_purpose, nodes_from_json
@@ -114,10 +114,32 @@ def select_tables(
         .order_by(_networks.space, _phases.phase, _phases.id, _shares.position)
     )
     by_group = groupby(connection.execute(query), key=lambda row: group_of(row[1], row[2]))
-    return {name: _table(group, canary) for name, group in by_group}
+    alone_ns = _alone_ns(connection, profile_id, precision, canary)
+    return {name: _table(group, canary, alone_ns) for name, group in by_group}
 
 
-def _table(rows: Iterable[Any], canary: CanaryState) -> TimedTable:
+def _alone_ns(
+    connection: Connection, profile_id: str, precision: str, canary: CanaryState
+) -> dict[str, float]:
+    """By segment key, the fastest good run of its block alone, or of all where none was good."""
+    query = (
+        select(_segments.key, _phases.quality, _phases.latency_ns, _networks.canary_ns)
+        .select_from(schema.shares.join(schema.phases).join(schema.networks).join(schema.segments))
+        .where(
+            _networks.profile_id == profile_id,
+            _networks.precision == precision,
+            _networks.purpose == ALONE,
+            _phases.quality != FAILED,
+        )
+    )
+    found: dict[str, tuple[bool, float]] = {}
+    for key, quality, latency_ns, canary_ns in connection.execute(query):
+        run = (quality != GOOD, latency_ns * canary.scale(canary_ns))
+        found[key] = min(found.get(key, run), run)
+    return {key: ns for key, (_, ns) in found.items()}
+
+
+def _table(rows: Iterable[Any], canary: CanaryState, alone_ns: Mapping[str, float]) -> TimedTable:
     networks: list[tuple[str, str, float]] = []
     segments: list[tuple[int, str, float, int]] = []
     last = None
@@ -127,7 +149,7 @@ def _table(rows: Iterable[Any], canary: CanaryState) -> TimedTable:
             networks.append((architecture, quality, latency_ns * scale))
             last = phase_id
         segments.append((len(networks) - 1, key, node_ns * scale, nodes))
-    return timed_table(networks, segments)
+    return timed_table(networks, segments, alone_ns)
 
 
 def select_revision(connection: Connection, profile_id: str) -> str:
@@ -172,6 +194,7 @@ def select_memory(
             _networks.profile_id == profile_id,
             _networks.precision == precision,
             _networks.peak_bytes.is_not(None),
+            _networks.purpose != ALONE,
         )
         .order_by(_networks.id, _phases.position)
     )

@@ -64,4 +64,5 @@ def _part(table: TimedTable, architecture_ids: Set[str]) -> TimedTable:
         key=key,
         node_ns=table.node_ns[rows],
         nodes=table.nodes[rows],
+        alone_ns=table.alone_ns[used],
     )

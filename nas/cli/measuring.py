@@ -91,17 +91,10 @@ def _campaign(
     rig: "Rig", minutes: float | None, contexts: int, seed: int
 ) -> tuple[dict[str, object], list[str]]:
     """A whole campaign: its document, and its lines for people."""
-    from nas.campaign.profiling import campaign_words
-    from nas.campaign.profiling import profile as run_campaign
+    from nas.campaign.filling import fill
 
-    with progress_bar("profile") as report:
-        campaign = run_campaign(
-            rig,
-            minutes=minutes,
-            contexts_wanted=contexts,
-            seed=seed,
-            on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
-        )
+    filled = fill(rig, bar=progress_bar, minutes=minutes, contexts_wanted=contexts, seed=seed)
+    campaign, alone = filled.campaign, filled.alone
     lut = rig.store.lut(rig.profile.id, rig.precision)
     found = {p.name: lut.group(rig.space.name, p.key).repeat for p in rig.space.phases}
     repeats = {name: None if error is None else error.median for name, error in found.items()}
@@ -113,16 +106,17 @@ def _campaign(
         "known": campaign.known,
         "total": campaign.total,
         "coverage": campaign.coverage,
-        "ended": campaign.ended,
-        "elapsed_s": campaign.elapsed_s,
-        "failures": list(campaign.failures),
+        "blocks_alone": alone.timed,
+        "ended": filled.ended,
+        "elapsed_s": filled.elapsed_s,
+        "failures": [*campaign.failures, *alone.failures],
         "given_up": list(campaign.given_up),
     }
     words = (
         f"{rig.device.name}: {campaign.known} of {campaign.total} segment keys of "
         f"{rig.space.name} in {rig.precision} known ({campaign.coverage:.1%}) after "
-        f"{campaign.carriers} carriers ({campaign.runs} runs) in {campaign.elapsed_s:.0f} s; "
-        f"ended: {campaign.ended}"
+        f"{campaign.carriers} carriers ({campaign.runs} runs){_and_alone(alone.timed)} "
+        f"in {filled.elapsed_s:.0f} s; ended: {filled.ended}"
     )
     repeated = [
         f"{name}: carriers run twice differ by {error:.1%}"
@@ -131,6 +125,10 @@ def _campaign(
     ]
     refused = [f"{rig.device.name} cannot run {key}" for key in campaign.given_up]
     return outcome, [words, *repeated, *refused]
+
+
+def _and_alone(blocks: int) -> str:
+    return f" and {blocks} blocks alone" if blocks else ""
 
 
 def _transfer(

@@ -1,6 +1,8 @@
 """Where LUT and devices meet: networks go to a device, what it measured goes to the store."""
 
 import contextlib
+import hashlib
+import json
 import logging
 import tempfile
 import time
@@ -25,6 +27,7 @@ from device_agents import (
 )
 from device_agents import Phase as JobPhase
 from latency_lut import (
+    ALONE,
     CanaryState,
     DeviceProfile,
     NetworkRecord,
@@ -56,7 +59,7 @@ logger = logging.getLogger(__name__)
 _DTYPES = {torch.float32: "float32", torch.int64: "int64"}
 PRECISION = FP32
 # Our choice: a campaign runs hundreds and a segment is seen in several, a verdict is one network's.
-_SECONDS_PER_PHASE = {"alone": 0.5, "carrier": 2.0, "measure": 3.0, "verify": 3.0}
+_SECONDS_PER_PHASE = {ALONE: 1.0, "carrier": 2.0, "measure": 3.0, "verify": 3.0}
 # Our choice: fewer groups would be the luck of one; the agent's fastest agree as well as that.
 _FEWEST_FASTEST, _ALIKE = 3, 0.02
 
@@ -85,7 +88,9 @@ class Rig:
 
     def static_bytes(self, architecture: Architecture) -> int:
         """The memory that a network needs in the phase that needs most, by calculation."""
-        segments = self.space.segments(architecture)
+        return self._static_bytes(self.space.segments(architecture))
+
+    def _static_bytes(self, segments: Sequence[Segment]) -> int:
         return max(self.costs.network(segments, p).memory_bytes for p in self.space.phases)
 
     def canary_scale(self, record: NetworkRecord) -> float:
@@ -115,13 +120,34 @@ class Rig:
             DeviceError: the device failed (`JobFailed`: only at this network).
             ExportError: the network cannot be turned into ONNX.
         """
-        segments = self.space.segments(architecture)
+        segments, name = self.space.segments(architecture), _Name.of(architecture)
+        return self._keep(segments, name, purpose, nodes=nodes, modules=modules)
+
+    def measure_alone(self, block: Block) -> NetworkRecord:
+        """Times a block as a network of its own, in each phase, and keeps it for the LUT.
+
+        Raises:
+            DeviceError: the device failed (`JobFailed`: only at this block).
+            ExportError: the block cannot be turned into ONNX.
+        """
+        name = _Name(alone_id(block), json.dumps({"block": block.key}))
+        return self._keep((Segment(ALONE, block),), name, ALONE, nodes=False)
+
+    def _keep(
+        self,
+        segments: tuple[Segment, ...],
+        name: "_Name",
+        purpose: Purpose,
+        *,
+        nodes: bool,
+        modules: Mapping[str, nn.Module] | None = None,
+    ) -> NetworkRecord:
         start = time.monotonic()
         with self._model_file(segments, modules) as model:
             result = self.session.run(self._job(segments, purpose, nodes), model)
         for warning in result.warnings:
-            logger.warning("%s: %s: %s", self.device.name, architecture.id, warning)
-        record = self._record(architecture, purpose, result, time.monotonic() - start)
+            logger.warning("%s: %s: %s", self.device.name, name.id, warning)
+        record = self._record(segments, name, purpose, result, time.monotonic() - start)
         costs = {
             segment_key(s.block, phase, self.precision): self.costs(s.block, phase)
             for s in segments
@@ -140,10 +166,10 @@ class Rig:
             DeviceUnusable: the device failed altogether.
             ExportError: the block cannot be turned into ONNX.
         """
-        segments = (Segment("alone", block),)
+        segments = (Segment(ALONE, block),)
         with self._model_file(segments, None) as model:
             try:
-                result = self.session.run(self._job(segments, "alone", nodes=False), model)
+                result = self.session.run(self._job(segments, ALONE, nodes=False), model)
             except JobFailed:
                 return None
         scale = self.canary.scale(_canary_ns(result))
@@ -161,14 +187,15 @@ class Rig:
         yield path
         path.unlink()
 
-    def _job(self, segments: tuple[Segment, ...], purpose: str, nodes: bool) -> Job:
+    def _job(self, segments: tuple[Segment, ...], purpose: Purpose, nodes: bool) -> Job:
         phases = tuple(_job_phase(segments, phase) for phase in self.space.phases)
         kind: JobKind = "profile" if nodes else "time"
         return Job(kind=kind, phases=phases, max_seconds_per_phase=_SECONDS_PER_PHASE[purpose])
 
     def _record(
         self,
-        architecture: Architecture,
+        segments: Sequence[Segment],
+        name: "_Name",
         purpose: Purpose,
         result: JobResult,
         elapsed_s: float,
@@ -176,8 +203,8 @@ class Rig:
         return NetworkRecord(
             profile_id=self.profile.id,
             space=self.space.name,
-            architecture_id=architecture.id,
-            architecture_json=architecture.to_json(),
+            architecture_id=name.id,
+            architecture_json=name.json,
             precision=self.precision,
             purpose=purpose,
             phases=tuple(
@@ -186,10 +213,27 @@ class Rig:
             ),
             canary_ns=_canary_ns(result),
             peak_bytes=result.peak_bytes,
-            static_bytes=self.static_bytes(architecture),
+            static_bytes=self._static_bytes(segments),
             created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
             observed_json=observed_json(result, elapsed_s),
         )
+
+
+@dataclass(frozen=True)
+class _Name:
+    """What a record says of the network that it is of."""
+
+    id: str
+    json: str
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> "_Name":
+        return cls(architecture.id, architecture.to_json())
+
+
+def alone_id(block: Block) -> str:
+    """Under which records keep a block that ran as a network of its own."""
+    return f"block-{hashlib.sha256(block.key.encode()).hexdigest()[:12]}"
 
 
 @contextlib.contextmanager

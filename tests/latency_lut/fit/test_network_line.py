@@ -27,16 +27,16 @@ class Made:
         return fit_line(networks, self.segments, caches)
 
     def predicted_ns(self, line):
-        segments_ns = line.stretch * self.segments.node_ns + line.node_ns * self.segments.nodes
+        segments_ns = line.stretch * self.segments.known_ns + line.piece_ns * self.segments.pieces
         return self.holds @ segments_ns + line.term.added_ns(self.bytes)
 
     @property
     def profiled_ns(self):
-        return self.holds @ self.segments.node_ns
+        return self.holds @ self.segments.known_ns
 
     @property
     def nodes(self):
-        return self.holds @ self.segments.nodes
+        return self.holds @ self.segments.pieces
 
     @property
     def bytes(self):
@@ -49,8 +49,8 @@ def networks():
     return Made(
         holds=(rng.random((N, K)) < rng.uniform(0.1, 0.7, (N, 1))).astype(float) + np.eye(N, K),
         segments=Segments(
-            node_ns=np.exp(rng.uniform(np.log(2e4), np.log(1e6), K)),
-            nodes=rng.integers(1, 13, K).astype(float),
+            known_ns=np.exp(rng.uniform(np.log(2e4), np.log(1e6), K)),
+            pieces=rng.integers(1, 13, K).astype(float),
             touched=np.exp(rng.uniform(np.log(2e4), np.log(2e6), K)),
         ),
     )
@@ -64,14 +64,14 @@ def test_a_profiler_that_only_stretches_is_undone(networks):
 def test_a_profiler_that_makes_each_node_longer_is_undone(networks):
     true_ns = networks.profiled_ns / 1.2 - 2000.0 * networks.nodes
     line = networks.line(true_ns)
-    assert line.node_ns < 0
+    assert line.piece_ns < 0
     assert networks.predicted_ns(line) == pytest.approx(true_ns, rel=0.02)
 
 
 def test_what_runs_between_nodes_is_a_cost_of_each_node(networks):
     true_ns = networks.profiled_ns + 20_000.0 * networks.nodes
     line = networks.line(true_ns)
-    assert line.node_ns == pytest.approx(20_000.0, rel=0.2)
+    assert line.piece_ns == pytest.approx(20_000.0, rel=0.2)
     assert networks.predicted_ns(line) == pytest.approx(true_ns, rel=0.03)
 
 
@@ -95,7 +95,7 @@ def test_a_device_that_does_not_state_its_caches_has_no_term_of_theirs(networks)
 
 def test_of_fewer_than_twenty_networks_only_the_stretch_is_learnt(networks):
     line = networks.line(networks.profiled_ns * 0.5 + 1e5, count=19)
-    assert (line.node_ns, line.term) == (0.0, NetworkTerm())
+    assert (line.piece_ns, line.term) == (0.0, NetworkTerm())
     assert line.stretch > 0.5
 
 

@@ -171,7 +171,7 @@ def test_a_later_format_is_refused_with_both_numbers(exported, empty):
     table = pq.read_table(exported)
     metadata = {**table.schema.metadata, b"edge_nas.lut_format": b"7"}
     pq.write_table(table.replace_schema_metadata(metadata), exported)
-    assert "format 7; this edge-nas reads up to 2" in refusal(empty, exported)
+    assert "format 7; this edge-nas reads up to 3" in refusal(empty, exported)
 
 
 def test_a_file_of_the_first_format_is_read_in_which_nothing_was_kept_of_what_was_observed(empty):
