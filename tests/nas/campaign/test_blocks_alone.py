@@ -1,0 +1,100 @@
+import itertools
+
+import pytest
+
+from latency_lut import ALONE
+from nas.campaign.blocks_alone import time_blocks_alone, wanted_alone
+from nas.campaign.filling import fill
+from nas.campaign.profiling import profile
+from tests.latency_lut.networks import tiny_space
+from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted
+
+BLOCKS = 7  # of the tiny space
+
+
+@pytest.fixture
+def rig(tmp_path):
+    """Of a device on which profiling takes most of the time; carriers have run."""
+    session = ArithmeticSession()
+    session.profiler_slowdown = 4
+    with arithmetic_rig(tmp_path, tiny_space(), session) as opened:
+        profile(opened)
+        yield opened
+
+
+def records(rig):
+    return rig.store.networks(rig.profile.id, purpose=ALONE)
+
+
+def test_each_block_is_timed_alone_once_where_the_profiler_says_little(rig):
+    run = time_blocks_alone(rig)
+    assert (run.timed, run.left, run.failures) == (BLOCKS, 0, ())
+    assert len(records(rig)) == BLOCKS
+    assert wanted_alone(rig) == []
+    assert time_blocks_alone(rig).timed == 0
+
+
+def test_where_the_profiler_says_enough_no_block_is_timed_alone(tmp_path):
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        profile(rig)
+        assert wanted_alone(rig) == []
+        assert time_blocks_alone(rig).timed == 0
+
+
+def test_what_blocks_take_alone_reaches_the_lut_and_counts_as_no_carrier(rig):
+    before = rig.store.lut(rig.profile.id)
+    ran = rig.store.carriers(rig.space, rig.profile.id, "fp32")
+    time_blocks_alone(rig)
+    after = rig.store.lut(rig.profile.id)
+    assert after.entries.keys() == before.entries.keys()
+    assert [e.carriers for e in after.entries.values()] == [
+        e.carriers for e in before.entries.values()
+    ]
+    assert rig.store.carriers(rig.space, rig.profile.id, "fp32") == ran
+
+
+def test_when_time_is_up_the_rest_is_left_for_the_next_call(rig):
+    seconds = itertools.count(step=10)
+    run = time_blocks_alone(rig, minutes=0.5, clock=lambda: next(seconds))
+    assert 0 < run.timed < BLOCKS
+    assert run.left == BLOCKS - run.timed
+    assert time_blocks_alone(rig).timed == run.left
+
+
+def test_a_flagged_block_is_timed_again_behind_the_others_once(rig):
+    rig.session.event = scripted("noisy", *["good"] * (BLOCKS - 1), "noisy")
+    run = time_blocks_alone(rig)
+    assert run.timed == BLOCKS
+    assert len(records(rig)) == BLOCKS + 1
+    first, *_, last = records(rig)
+    assert first.architecture_id == last.architecture_id
+
+
+def test_a_block_that_does_not_run_alone_is_told_and_the_rest_goes_on(rig):
+    rig.session.event = scripted(FAILURE)
+    run = time_blocks_alone(rig)
+    assert run.timed == BLOCKS - 1
+    (failure,) = run.failures
+    assert "does not run alone" in failure
+
+
+def test_filling_does_both_within_the_minutes(tmp_path):
+    bars = []
+
+    class Bar:
+        def __init__(self, name):
+            bars.append(name)
+
+        def __enter__(self):
+            return lambda *_: None
+
+        def __exit__(self, *_):
+            pass
+
+    session = ArithmeticSession()
+    session.profiler_slowdown = 4
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        filled = fill(rig, bar=Bar)
+        assert filled.ended == "complete"
+        assert filled.alone.timed == BLOCKS
+    assert bars == ["profile", "blocks"]
