@@ -91,13 +91,14 @@ def _campaign(
     rig: "Rig", minutes: float | None, contexts: int, seed: int
 ) -> tuple[dict[str, object], list[str]]:
     """A whole campaign: its document, and its lines for people."""
+    from latency_lut import ALONE
     from nas.campaign.filling import fill
 
     filled = fill(rig, bar=progress_bar, minutes=minutes, contexts_wanted=contexts, seed=seed)
     campaign, alone = filled.campaign, filled.alone
     lut = rig.store.lut(rig.profile.id, rig.precision)
-    found = {p.name: lut.group(rig.space.name, p.key).repeat for p in rig.space.phases}
-    repeats = {name: None if error is None else error.median for name, error in found.items()}
+    groups = {p.name: lut.group(rig.space.name, p.key) for p in rig.space.phases}
+    repeats = {name: of.repeat.median if of.repeat else None for name, of in groups.items()}
     outcome = {
         **_what(rig),
         "carriers": campaign.carriers,
@@ -107,6 +108,7 @@ def _campaign(
         "total": campaign.total,
         "coverage": campaign.coverage,
         "blocks_alone": alone.timed,
+        "told_by": {name: of.told_by for name, of in groups.items()},
         "ended": filled.ended,
         "elapsed_s": filled.elapsed_s,
         "failures": [*campaign.failures, *alone.failures],
@@ -123,8 +125,13 @@ def _campaign(
         for name, error in repeats.items()
         if error is not None
     ]
+    by_blocks = [
+        f"{name}: blocks timed alone tell its segments better than the profiler"
+        for name, of in groups.items()
+        if of.told_by == ALONE
+    ]
     refused = [f"{rig.device.name} cannot run {key}" for key in campaign.given_up]
-    return outcome, [words, *repeated, *refused]
+    return outcome, [words, *repeated, *by_blocks, *refused]
 
 
 def _and_alone(blocks: int) -> str:

@@ -109,4 +109,3 @@ def test_another_store_takes_them_over_with_all_else(store, space, tmp_path):
         other.import_parquet(tmp_path / "lut.parquet")
         assert other.lut(PROFILE.id).entries == store.lut(PROFILE.id).entries
         assert other.lut(PROFILE.id).group("tiny", "infer").told_by == ALONE
-
