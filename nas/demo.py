@@ -50,7 +50,6 @@ def run_demo(folder: Path, around: Surroundings) -> DemoOutcome:
         study=STUDY,
         only=ONLY,
         trials=TRIALS,
-        sampler="nsga2",
         train_minutes=TRAIN_MINUTES,
         profile_minutes=PROFILE_MINUTES,
     )

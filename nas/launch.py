@@ -2,6 +2,8 @@
 
 import logging
 
+from optuna.samplers import BaseSampler
+
 from device_agents import Device
 from latency_lut import (
     TRANSFERRED,
@@ -22,7 +24,7 @@ from nas.front import Front, read_front
 from nas.measuring.access import check_precision, require_profile
 from nas.measuring.ceilings import note_ceilings
 from nas.measuring.measurement import open_rig
-from nas.samplers import make_sampler
+from nas.samplers import ParetoSampler, SpaceCandidates, built_in, check_sampler
 from nas.search import Search, SearchProgress
 from nas.search_request import SearchRequest
 from nas.study import (
@@ -38,6 +40,8 @@ from nas.workspace import Workspace, open_workspace
 
 logger = logging.getLogger(__name__)
 
+_BEST = {"accuracy": 1.0, "bits_per_byte": 0.0}
+
 
 def run_search(request: SearchRequest, around: Surroundings) -> Front:
     """Everything up to a front by prediction; what was done before is not done again.
@@ -45,7 +49,7 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     Raises:
         NasError, SpaceError, LutError, DeviceError: see each step.
     """
-    sampler = make_sampler(request.sampler, request.seed)
+    check_sampler(request.sampler)
     device = around.device(request.device)
     workspace = open_workspace(request.space, request.data, only=request.only)
     check_precision(workspace.space, request.precision)
@@ -55,14 +59,15 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     pinned = pinned_profile(storage, request.study)
     found = fill_lut(request, workspace, device, around, pinned)
     _tell_gaps(settings, workspace, found, around)
-    study = create_study(storage, request.study, settings, found.id, sampler)
-    add_command(study, request.command)
-    # A search that goes on must not propose again what it proposed from the same seed before.
-    study.sampler = make_sampler(request.sampler, request.seed + len(study.get_trials(False)))
-    estimator = train_supernet(workspace, around, minutes=request.train_minutes, seed=request.seed)
     with open_store(around.storage) as store:
         lut = store.lut(found.id, request.precision)
         predictor = Predictor(workspace.space, lut, request.precision)
+    sampler = _sampler(settings, predictor, request.seed)
+    study = create_study(storage, request.study, settings, found.id, sampler)
+    add_command(study, request.command)
+    # A search that goes on must not propose again what it proposed from the same seed before.
+    study.sampler = _sampler(settings, predictor, request.seed + len(study.get_trials(False)))
+    estimator = train_supernet(workspace, around, minutes=request.train_minutes, seed=request.seed)
     with around.bar("search") as report:
         search = Search(
             study,
@@ -71,7 +76,7 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
             estimator,
             on_progress=lambda p: report(p.evaluated / p.wanted, None, _search_words(p)),
         )
-        search.run(request.trials)
+        search.run(request.trials, until_converged=request.until_converged)
     return read_front(study, workspace.space)
 
 
@@ -181,10 +186,23 @@ def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:
     )
 
 
+def _sampler(settings: StudySettings, predictor: Predictor, seed: int) -> BaseSampler:
+    if settings.sampler != "pareto":
+        return built_in(settings.sampler, seed)
+    candidates = SpaceCandidates(
+        predictor,
+        max_latency_ms=settings.max_latency_ms,
+        max_memory_mib=settings.max_memory_mib,
+    )
+    return ParetoSampler(candidates, best=_BEST[settings.objective], seed=seed)
+
+
 def _complete(workspace: Workspace, lut: Lut) -> bool:
     return not coverage(workspace.space, lut, lut.precision).missing
 
 
 def _search_words(progress: SearchProgress) -> str:
     words = f"{progress.evaluated} of {progress.wanted} networks"
-    return words + (f", {progress.repeated} proposed again" if progress.repeated else "")
+    words += f", {progress.repeated} proposed again" if progress.repeated else ""
+    gain = progress.remaining_gain
+    return words if gain is None else f"{words}, the next adds {gain:.1%}"

@@ -13,12 +13,15 @@ from latency_lut import Prediction
 from nas.accuracy.estimator import Quality
 from nas.errors import StudyError
 from nas.interrupts import deferred_interrupt
-from nas.study import read_settings
+from nas.samplers import ParetoSampler
+from nas.study import read_settings, set_remaining_gain
 from nas.units import MIB, MS
 from search_spaces import Architecture, Space, Value
 
 logger = logging.getLogger(__name__)
 
+# Both our choice: so many proposals in a row that are expected to add less than so much.
+_CONVERGED_IN_ROW, _CONVERGED_GAIN = 10, 1e-3
 _FRUITLESS = 300  # our choice: so many proposals in a row without a new network end a search
 
 
@@ -47,6 +50,8 @@ class SearchProgress:
     repeated: int
     incomplete: int
     """Proposals with a segment that the LUT does not know."""
+    remaining_gain: float | None
+    """Of the front's hypervolume, what a network is expected to add; None: not known."""
 
 
 class Search:
@@ -71,12 +76,14 @@ class Search:
         self._wanted = self._repeated = self._incomplete = 0
         self._missing = ""  # a segment key that the LUT did not know
         self._fruitless: Counter[str] = Counter()  # since the last network that was evaluated
+        self._until_converged, self._little = False, 0  # gain expected, so often in a row
 
-    def run(self, wanted: int) -> None:
+    def run(self, wanted: int, *, until_converged: bool = False) -> None:
         """Evaluates networks until the study holds `wanted`, counting those of earlier calls.
 
         A network is evaluated once: a sampler that proposes it again is told the same values. Ends
-        early when the space is exhausted.
+        early when the space is exhausted, and, with `until_converged`, when the sampler expects
+        ten networks in a row to add less than a thousandth to the front's hypervolume.
 
         Raises:
             StudyError: most of hundreds of proposals have segments that the LUT does not know.
@@ -84,7 +91,7 @@ class Search:
         """
         self._look_around()
         wanted = min(wanted, self._space.count())
-        self._wanted = wanted
+        self._wanted, self._until_converged = wanted, until_converged
         if len(self._done) >= wanted:
             return
         for extreme in (self._space.smallest(), self._space.largest()):
@@ -98,6 +105,9 @@ class Search:
 
             callbacks = [self._after_trial, stop_if_interrupted]
             self._study.optimize(self._objective, callbacks=callbacks)
+        gain = self._remaining_gain()
+        if gain is not None:
+            set_remaining_gain(self._study, gain)
         if interrupted():
             raise KeyboardInterrupt
 
@@ -186,12 +196,22 @@ class Search:
                 wanted=self._wanted,
                 repeated=self._repeated,
                 incomplete=self._incomplete,
+                remaining_gain=self._remaining_gain(),
             )
         )
-        if len(self._done) >= self._wanted:
+        if len(self._done) >= self._wanted or self._has_converged():
             study.stop()
         elif self._fruitless.total() >= _FRUITLESS:
             self._give_up(study)
+
+    def _remaining_gain(self) -> float | None:
+        sampler = self._study.sampler
+        return sampler.remaining_gain if isinstance(sampler, ParetoSampler) else None
+
+    def _has_converged(self) -> bool:
+        gain = self._remaining_gain()
+        self._little = self._little + 1 if gain is not None and gain < _CONVERGED_GAIN else 0
+        return self._until_converged and self._little >= _CONVERGED_IN_ROW
 
     def _give_up(self, study: optuna.Study) -> None:
         incomplete = self._fruitless["incomplete"]

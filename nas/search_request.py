@@ -21,26 +21,34 @@ class SearchRequest:
     study: str
     only: tuple[str, ...] = ()
     trials: int = 60
-    sampler: str = "nsga2"
+    sampler: str = "pareto"
     seed: int = 0
     precision: str = FP32
     max_latency_ms: float | None = None
     max_memory_mib: float | None = None
     train_minutes: float | None = None
     profile_minutes: float | None = None
+    until_converged: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_latency_ms", "max_memory_mib", "train_minutes", "profile_minutes"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadInput(f"{_option(name)} {value:g}: must be above 0")
+        if self.until_converged and self.sampler != "pareto":
+            raise BadInput(
+                f"--until-converged: sampler {self.sampler} does not say what it expects to gain; "
+                "leave out --sampler, or take pareto"
+            )
 
     @property
     def command(self) -> str:
         """A shell line that asks for the same; what is not given takes its default there too."""
         words = ["nas", "search"]
         for name, value in vars(self).items():
-            if name != "only" and value is not None:
+            if value is True:
+                words += [_option(name)]
+            elif name != "only" and value is not None and value is not False:
                 words += [_option(name), f"{value:g}" if isinstance(value, float) else str(value)]
         for restriction in self.only:
             words += ["--only", restriction]

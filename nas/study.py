@@ -23,6 +23,7 @@ from search_spaces import FP32, Task, read_task
 _SETTINGS = "edge_nas"
 _PROFILE = "edge_nas_device_profile"
 _COMMANDS = "edge_nas_commands"
+_GAIN = "edge_nas_remaining_gain"
 _FORMAT = 2  # raised when the attributes of ours change their meaning
 _SQLITE_WAIT_S = 60  # our choice: how long a writer waits for another one
 _HEARTBEAT_S = 15  # our choice; a worker silent for four beats is dead
@@ -183,6 +184,17 @@ def add_command(study: optuna.Study, command: str) -> None:
 def read_commands(study: optuna.Study) -> tuple[str, ...]:
     """The command lines that made the study, first to last."""
     return tuple(study.user_attrs.get(_COMMANDS, ()))
+
+
+def set_remaining_gain(study: optuna.Study, gain: float) -> None:
+    """Keeps what the sampler expected of its last proposal, as a share of the hypervolume."""
+    study.set_user_attr(_GAIN, gain)
+
+
+def read_remaining_gain(study: optuna.Study) -> float | None:
+    """What the sampler expected of its last proposal; None where it does not say."""
+    gain = study.user_attrs.get(_GAIN)
+    return None if gain is None else float(gain)
 
 
 def load_study(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:

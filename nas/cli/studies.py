@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nas.front import Front
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
-SAMPLERS = "nsga2, tpe, gp or random"
+SAMPLERS = "pareto, nsga2, tpe, gp or random"
 
 
 def search(
@@ -42,7 +42,7 @@ def search(
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="Networks that the study is to hold in the end.")
     ] = 60,
-    sampler: Annotated[str, typer.Option("--sampler", help=f"{SAMPLERS}.")] = "nsga2",
+    sampler: Annotated[str, typer.Option("--sampler", help=f"{SAMPLERS}.")] = "pareto",
     seed: Seed = 0,
     max_latency_ms: Annotated[
         float | None, typer.Option("--max-latency-ms", min=0, help="Budget.")
@@ -50,6 +50,13 @@ def search(
     max_memory_mib: Annotated[
         float | None, typer.Option("--max-memory-mib", min=0, help="Budget.")
     ] = None,
+    until_converged: Annotated[
+        bool,
+        typer.Option(
+            "--until-converged",
+            help="End before --trials where next to nothing is expected to be gained any more.",
+        ),
+    ] = False,
     precision: Precision = "fp32",
     only: Only = None,
     train_minutes: Annotated[
@@ -67,6 +74,7 @@ def search(
     from nas.open_study import open_study
     from nas.report.study_report import attach_report
     from nas.search_request import SearchRequest
+    from nas.study import read_remaining_gain
     from nas.surroundings import Surroundings
 
     quiet_optuna()
@@ -84,6 +92,7 @@ def search(
         max_memory_mib=max_memory_mib,
         train_minutes=train_minutes,
         profile_minutes=profile_minutes,
+        until_converged=until_converged,
     )
     around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
     try:
@@ -91,8 +100,12 @@ def search(
     except KeyboardInterrupt:
         say(f"stopped; study {study!r} keeps what was evaluated, the same command goes on")
         raise typer.Exit(1) from None
-    attach_report(open_study(study, storage), storage)
+    opened = open_study(study, storage)
+    attach_report(opened, storage)
     _print_front(study, found, json)
+    gain = read_remaining_gain(opened.study)
+    if gain is not None:
+        say(f"another network is expected to add {gain:.2%} to the front's hypervolume at most")
     _tell_precision(precision)
     say(f"next: nas verify {study}   measures this front on {device}")
 

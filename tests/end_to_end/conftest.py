@@ -27,6 +27,6 @@ def profiled(desk: Desk) -> Desk:
 
 @pytest.fixture(scope="session")
 def searched(profiled: Desk) -> Desk:
-    """A study `tiny` of 6 networks, digits, nsga2."""
+    """A study `tiny` of 6 networks, digits."""
     profiled.ok(*search_command("tiny", trials=6))
     return profiled

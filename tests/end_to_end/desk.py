@@ -178,7 +178,7 @@ ON_LOCAL = (*SPACE, "--device", "local")
 
 
 def search_command(
-    study: str, *, trials: int, sampler: str = "nsga2", device: str = "local"
+    study: str, *, trials: int, sampler: str = "pareto", device: str = "local"
 ) -> list[str]:
     return [
         *("search", *SPACE, "--device", device, "--study", study, "--trials", str(trials)),

@@ -3,7 +3,7 @@
 import optuna
 
 from nas.accuracy.estimator import Quality
-from nas.samplers import make_sampler
+from nas.samplers import built_in
 from nas.study import StudySettings, create_study
 from search_spaces import ImageTask
 
@@ -42,5 +42,5 @@ def new_study(*, sampler="random", name="s", **changes):
         name,
         StudySettings(**{**settings, **changes}),
         "profile-1",
-        make_sampler(sampler, 0),
+        built_in(sampler, 0),
     )

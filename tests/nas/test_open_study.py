@@ -4,7 +4,7 @@ import pytest
 
 from nas.errors import BadInput, DataError
 from nas.open_study import open_study
-from nas.samplers import make_sampler
+from nas.samplers import built_in
 from nas.study import StudySettings, create_study, open_storage
 from search_spaces import TextTask
 
@@ -27,7 +27,7 @@ def storage(tmp_path):
         supernet="supernet.npz",
         sampler="random",
     )
-    create_study(open_storage(url), "s", settings, "profile-1", make_sampler("random", 0))
+    create_study(open_storage(url), "s", settings, "profile-1", built_in("random", 0))
     return url
 
 

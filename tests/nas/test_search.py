@@ -8,7 +8,9 @@ from optuna.trial import TrialState
 from latency_lut import Predictor
 from nas.campaign.profiling import profile
 from nas.errors import StudyError
+from nas.samplers import ParetoSampler, SpaceCandidates
 from nas.search import Search
+from nas.study import read_remaining_gain
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import arithmetic_rig
 from tests.nas.studies import CountingEstimator, new_study
@@ -189,3 +191,37 @@ def test_a_sampler_that_has_run_dry_ends_the_search_with_a_word(predictor, caplo
         search.run(5)
     assert len(estimator.asked) == 2  # the two that do not come from the sampler
     assert "proposes nothing new" in caplog.text
+
+
+def pareto_study(predictor):
+    study = new_study()
+    study.sampler = ParetoSampler(SpaceCandidates(predictor), best=1.0, seed=0)
+    return study
+
+
+def test_our_sampler_proposes_no_network_twice_and_says_what_is_left_to_gain(predictor):
+    study, seen = pareto_study(predictor), []
+    search, estimator = search_for(study, predictor, on_progress=seen.append)
+    search.run(predictor.space.count())
+    assert len(estimator.asked) == len(set(estimator.asked)) == predictor.space.count()
+    assert seen[-1].repeated == 0
+    assert seen[0].remaining_gain is None
+    assert read_remaining_gain(study) == seen[-1].remaining_gain >= 0
+
+
+def test_a_search_ends_early_where_nothing_is_expected_to_be_gained(predictor, monkeypatch):
+    monkeypatch.setattr("nas.search._CONVERGED_IN_ROW", 2)
+    monkeypatch.setattr("nas.search._CONVERGED_GAIN", 1.0)
+    study = pareto_study(predictor)
+    search, estimator = search_for(study, predictor)
+    search.run(20, until_converged=True)
+    assert 10 < len(estimator.asked) < 20
+    search_for(study, predictor)[0].run(20)
+    assert len(evaluated(study)) == 20
+
+
+def test_other_samplers_do_not_say_what_is_left_to_gain(predictor):
+    study, seen = new_study(), []
+    search_for(study, predictor, on_progress=seen.append)[0].run(3, until_converged=True)
+    assert {progress.remaining_gain for progress in seen} == {None}
+    assert read_remaining_gain(study) is None

@@ -33,3 +33,13 @@ def test_its_command_line_is_quoted_for_the_shell():
 def test_a_budget_or_a_time_that_is_not_above_zero_is_refused_by_its_option(name, value):
     with pytest.raises(BadInput, match="--" + name.replace("_", "-")):
         request(**{name: value})
+
+
+def test_what_is_only_switched_on_has_no_value_on_its_command_line():
+    assert request(until_converged=True).command.endswith("--until-converged")
+    assert "until-converged" not in request().command
+
+
+def test_a_sampler_that_expects_nothing_cannot_be_waited_for():
+    with pytest.raises(BadInput, match="--until-converged: sampler tpe does not say"):
+        request(until_converged=True, sampler="tpe")

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from nas.errors import BadInput, UnknownStudy
-from nas.samplers import make_sampler
+from nas.samplers import built_in
 from nas.study import (
     StudySettings,
     add_command,
@@ -37,7 +37,7 @@ def settings(**changes):
 
 
 def begin(storage, **changes):
-    return create_study(storage, "s", settings(**changes), "profile-1", make_sampler("random", 0))
+    return create_study(storage, "s", settings(**changes), "profile-1", built_in("random", 0))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_bits_per_byte_are_minimised(storage):
     chosen = settings(
         objective="bits_per_byte", data="kjv", space="language", task=TextTask(context=64)
     )
-    study = create_study(storage, "s", chosen, "profile-1", make_sampler("nsga2", 0))
+    study = create_study(storage, "s", chosen, "profile-1", built_in("nsga2", 0))
     assert study.directions[0].name == "MINIMIZE"
     assert read_settings(study).task == TextTask(context=64)
 
@@ -70,7 +70,7 @@ def test_a_second_call_goes_on_with_the_same_study_even_with_another_sampler(sto
 def test_a_study_keeps_the_first_device_profile_that_it_was_given(storage):
     assert pinned_profile(storage, "s") is None
     begin(storage)
-    create_study(storage, "s", settings(), "profile-2", make_sampler("nsga2", 0))
+    create_study(storage, "s", settings(), "profile-2", built_in("nsga2", 0))
     assert pinned_profile(storage, "s") == "profile-1"
 
 
@@ -84,13 +84,11 @@ def test_a_study_keeps_the_commands_that_made_it_in_their_order_and_each_once(st
 def test_a_study_made_for_another_budget_is_refused_with_both_values(storage):
     begin(storage)
     with pytest.raises(BadInput, match=r"max_latency_ms = 5.0, not 6.0"):
-        create_study(
-            storage, "s", settings(max_latency_ms=6.0), "profile-1", make_sampler("nsga2", 0)
-        )
+        create_study(storage, "s", settings(max_latency_ms=6.0), "profile-1", built_in("nsga2", 0))
 
 
 def test_an_unknown_study_is_refused_with_the_nearest_name(storage):
-    create_study(storage, "fashion", settings(), "profile-1", make_sampler("nsga2", 0))
+    create_study(storage, "fashion", settings(), "profile-1", built_in("nsga2", 0))
     with pytest.raises(UnknownStudy, match="did you mean 'fashion'"):
         load_study(storage, "fasion")
 

@@ -22,6 +22,7 @@ import pandas as pd
 
 from nas.bench.tables.cell_edges import edges_of_cell, feeding_output, on_path
 from nas.bench.tables.choice_terms import ChoiceRows
+from nas.bench.tables.table_cells import numbers_of, read_frame, texts_of
 from nas.bench.tables.table_columns import TableColumns, find_table, tell_columns
 from nas.errors import BadInput
 
@@ -73,14 +74,14 @@ def read_latency_table(
         BadInput: the file cannot be read, or it cannot be told what its columns are.
     """
     file = find_table(path)
-    frame = _frame(file.path)
+    frame = read_frame(file.path)
     columns = tell_columns(file, frame, params, latency)
     views = _views(file.path, frame, columns)
-    features = _scaled(_numbers(file.path, frame, columns.features))
+    features = _scaled(numbers_of(file.path, frame, columns.features))
     if np.isnan(features).any():
         raise BadInput(f"{file.path}: a feature of {', '.join(columns.features)} is empty")
     networks = ChoiceRows(views.readings, views.choices, features)
-    measured = _numbers(file.path, frame, columns.latency)[views.connected]
+    measured = numbers_of(file.path, frame, columns.latency)[views.connected]
     measured[~(np.isfinite(measured) & (measured > 0))] = np.nan
     return LatencyTable(
         name=file.path.name,
@@ -91,29 +92,11 @@ def read_latency_table(
     )
 
 
-def _frame(path: Path) -> pd.DataFrame:
-    if path.suffix not in (".parquet", ".csv"):
-        raise BadInput(f"{path}: a table is a .parquet or a .csv file")
-    try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else _csv(path)
-    except (OSError, ValueError) as exc:  # what pyarrow and the CSV parser raise are ValueErrors
-        reason = str(exc).partition("\n")[0]
-        raise BadInput(f"{path}: cannot be read as {path.suffix[1:]}: {reason}") from exc
-    if frame.empty:
-        raise BadInput(f"{path}: a table without rows")
-    return frame
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    # By default "None" and "NA" would be empty cells, and both are choices that tables have.
-    return pd.read_csv(path, keep_default_na=False, na_values=["", "nan", "NaN"])
-
-
 def _views(path: Path, frame: pd.DataFrame, columns: TableColumns) -> _Views:
     """The readings of the choices; a canonical form counts where it has a column a place."""
     p = len(columns.params)
     canonical = columns.identity if len(columns.identity) == p else ()
-    texts = _texts(path, frame, (*columns.params, *canonical))
+    texts = texts_of(path, frame, (*columns.params, *canonical))
     values, flat = np.unique(texts, return_inverse=True)
     if len(values) > _MOST_CHOICES:
         raise BadInput(
@@ -149,28 +132,6 @@ def _view_sets(readings: Mapping[str, Codes]) -> tuple[tuple[str, ...], ...]:
     alone = [(name,) for name in readings]
     both = [("choices", "canonical")] if "canonical" in readings else []
     return (*alone, *both)
-
-
-def _texts(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> npt.NDArray[np.str_]:
-    """(n, names) the cells as text; 1 and 1.0 are the same choice."""
-    columns = []
-    for name in names:
-        column = frame[name]
-        if column.isna().any():
-            raise BadInput(f"{path}: {name} is empty in {int(column.isna().sum())} rows")
-        if pd.api.types.is_float_dtype(column) and (column % 1 == 0).all():
-            column = column.astype(np.int64)
-        columns.append(column.astype(str).to_numpy(dtype=np.str_))
-    return np.stack(columns, axis=1)
-
-
-def _numbers(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> Floats:
-    """(n, names) as numbers; NaN for empty cells."""
-    for name in names:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
-            raise BadInput(f"{path}: {name} holds no numbers")
-    columns = [frame[name].to_numpy(dtype=np.float64, na_value=np.nan) for name in names]
-    return np.stack(columns, axis=1) if columns else np.empty((len(frame), 0))
 
 
 def _scaled(numbers: Floats) -> Floats:

@@ -85,7 +85,7 @@ def tell_columns(
     Raises:
         BadInput: a name that is no column, or no choices or latencies to be found.
     """
-    described = {key: _names(file, frame, key) for key in _SHARED_KEYS}
+    described = {key: described_names(file, frame, key) for key in _SHARED_KEYS}
     asked = _matching(file.path, frame, params)
     found = asked or described["params"] or _choices_by_name(frame)
     if not found:
@@ -129,7 +129,7 @@ def _merged(descriptions: Sequence[Mapping[str, object]]) -> dict[str, object]:
     return {**merged, "costs": [name for costs in lists for name in costs]}
 
 
-def _names(file: TableFile, frame: pd.DataFrame, key: str) -> tuple[str, ...]:
+def described_names(file: TableFile, frame: pd.DataFrame, key: str) -> tuple[str, ...]:
     """The columns that the description lists under `key`."""
     listed = file.description.get(key, [])
     if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
@@ -171,7 +171,7 @@ def _of_kind(frame: pd.DataFrame, kind: str) -> tuple[str, ...]:
 
 def _latencies(file: TableFile, frame: pd.DataFrame, taken: set[str]) -> tuple[str, ...]:
     """Described costs that are latencies by their names, else all columns that are."""
-    described = _names(file, frame, "latency") or _names(file, frame, "costs")
+    described = described_names(file, frame, "latency") or described_names(file, frame, "costs")
     names = [name for name in described or frame.columns if name not in taken]
     numeric = [name for name in names if pd.api.types.is_numeric_dtype(frame[name])]
     return tuple(name for name in numeric if _LATENCY.search(name))

@@ -1,0 +1,136 @@
+"""Which of many networks is expected to add most to the front."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.samplers.candidates import Candidates, Codes, Floats, Known
+from nas.samplers.covariance import Points, one_hot
+from nas.samplers.evaluated import Evaluated
+from nas.samplers.expected_gain import Front, Reference, hypervolume
+from nas.samplers.gaussian_process import GaussianProcess
+from nas.samplers.scales import PointScale
+
+# All of these are our choice; results/LOG.md compares.
+_LOOKED_AT = 4_000  # networks by the Gaussian process: those that a linear model expects most of
+_BY_LUCK = 0.25  # of these are drawn, as the linear model may be wrong
+_RIDGE = 1.0  # of the linear model, whose columns are of spread 1 or less
+_ASKED = 2_000  # usual networks whose expected errors say what is a bad one
+_OWN = 2.0  # times the deviation that a network has to itself: what is odd is worth a look
+_DISASTER = 1.5  # times as far above the median as the best is below
+_MARGIN = 0.01  # beyond the dearest network within the budgets, so that it gains something too
+
+Ids = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The number of a network among those given."""
+
+    number: int
+    gain: float | None
+    """Hypervolume that it is expected to add, as a share of the front's; None while it has none."""
+
+
+class GainModel:
+    """Learns errors from what was evaluated; keeps its parameters from one network to the next."""
+
+    def __init__(
+        self, candidates: Candidates, usual: Codes, known: Known, reference: float
+    ) -> None:
+        """Of a space, with usual networks of it and the quantile of them that is the reference."""
+        self._candidates = candidates
+        self._sizes = candidates.sizes
+        self._process = GaussianProcess(self._sizes)
+        self.scale = PointScale(candidates, usual, known)
+        self._quantile = reference
+        asked = np.arange(0, len(usual), math.ceil(len(usual) / _ASKED))  # they may be sorted
+        self._usual = self.scale.points(usual[asked], known.rows(asked))
+        self._worst_costs = self._reference_costs(known)
+
+    def best(self, codes: Codes, known: Known, seen: Evaluated, rng: np.random.Generator) -> Choice:
+        """The one of these networks that is expected to add most to those seen.
+
+        Networks that are running are taken to turn out as predicted.
+
+        Args:
+            codes: (n, C)
+            known: of them.
+            seen: two finished ones at least.
+            rng: draws those that are looked at beside the promising ones.
+        """
+        done, running = np.flatnonzero(seen.done), np.flatnonzero(~seen.done)
+        theirs = self._candidates.known(seen.codes)
+        points, costs = self.scale.points(seen.codes, theirs), self.scale.costs(theirs)
+        learnt = _without_disasters(seen.errors[done])
+        self._process.fit(points.rows(done), learnt, seen.variances[done], seed=len(done))
+        reference = self._reference(learnt)
+        errors = seen.errors.copy()
+        if len(running):
+            believed, _ = self._process.predict(points.rows(running))
+            errors[running] = believed
+            order = np.concatenate([done, running])
+            values = np.concatenate([learnt, believed])
+            self._process.learn(points.rows(order), values, seen.variances[order])
+        front = Front(errors, costs, reference)
+        kept = self._promising(codes, known, front, (points.rows(done), learnt), rng)
+        looked_at = known.rows(kept)
+        mean, deviation = self._process.predict(self.scale.points(codes[kept], looked_at))
+        deviation = np.hypot(deviation, _OWN * self._process.own_deviation)
+        gains = front.expected_gain(mean, deviation, self.scale.costs(looked_at))
+        have = hypervolume(errors, costs, reference)
+        best = int(gains.argmax())
+        return Choice(int(kept[best]), float(gains[best] / have) if have > 0 else None)
+
+    def _reference_costs(self, known: Known) -> Floats:
+        """Without budgets a quantile of usual costs; with them, that of the dearest within."""
+        costs, within = self.scale.costs(known), known.violations <= 0
+        if within.all() or not within.any():
+            return np.asarray(np.quantile(costs, self._quantile, axis=0))
+        spread = np.ptp(costs[within], axis=0)
+        return np.asarray(costs[within].max(axis=0) + _MARGIN * spread)
+
+    def _reference(self, learnt: Floats) -> Reference:
+        expected, _ = self._process.predict(self._usual)
+        errors = np.quantile(np.concatenate([expected, learnt]), self._quantile)
+        return Reference(float(errors), self._worst_costs)
+
+    def _promising(
+        self,
+        codes: Codes,
+        known: Known,
+        front: Front,
+        examples: tuple[Points, Floats],
+        rng: np.random.Generator,
+    ) -> Ids:
+        """Numbers of the networks that are worth the Gaussian process's time."""
+        if len(codes) <= _LOOKED_AT:
+            return np.arange(len(codes))
+        points, errors = examples
+        design, middle = self._linear(points), errors.mean()
+        penalty = _RIDGE * np.eye(design.shape[1])
+        slopes = np.linalg.solve(design.T @ design + penalty, design.T @ (errors - middle))
+        mean = middle + self._linear(self.scale.points(codes, known)) @ slopes
+        deviation = np.full(len(codes), max(float(errors.std()), 1e-9))
+        gains = front.expected_gain(mean, deviation, self.scale.costs(known))
+        drawn = round(_BY_LUCK * _LOOKED_AT)
+        most = np.argpartition(-gains, _LOOKED_AT - drawn)[: _LOOKED_AT - drawn]
+        return np.union1d(most, rng.choice(len(codes), drawn, replace=False))
+
+    def _linear(self, points: Points) -> Floats:
+        return np.column_stack([points.features, one_hot(points.codes, self._sizes)])
+
+
+def _without_disasters(errors: Floats) -> Floats:
+    """Errors far above the median grow by their logarithm only.
+
+    How badly a network failed to learn says little of good ones, and would bend all; that it did,
+    and more so than another, says where not to look.
+    """
+    middle = float(np.median(errors))
+    width = max(middle - float(errors.min()), 1e-9)
+    knee = middle + _DISASTER * width
+    beyond = np.maximum(errors - knee, 0.0)
+    return np.minimum(errors, knee) + width * np.log1p(beyond / width)

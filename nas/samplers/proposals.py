@@ -1,0 +1,75 @@
+"""Where candidates come from: random networks, and the front's own, changed and crossed."""
+
+import numpy as np
+import numpy.typing as npt
+
+from nas.samplers.candidates import Candidates, Codes
+
+# All of these are our choice.
+_RANDOM_SHARE = 0.4
+_CROSSED_SHARE = 0.3  # the rest are mutated
+_MEAN_CHANGES = 2.0  # of a mutated network's choices, one at least
+
+
+def random_codes(candidates: Candidates, count: int, rng: np.random.Generator) -> Codes:
+    """(n, C) canonical codes, n at most `count`, each once."""
+    sizes = candidates.sizes
+    drawn = rng.integers(sizes, size=(count, len(sizes)), dtype=np.int16)
+    return distinct(candidates.canonical(drawn))
+
+
+def proposals(
+    candidates: Candidates, parents: Codes, count: int, rng: np.random.Generator
+) -> Codes:
+    """(n, C) canonical codes, n at most `count`, each once.
+
+    Args:
+        candidates: the space.
+        parents: (p, C) of the front; all is random where there are none.
+        count: how many to make.
+        rng: draws them.
+    """
+    if not len(parents):
+        return random_codes(candidates, count, rng)
+    crossed = round(_CROSSED_SHARE * count)
+    mutated = count - crossed - round(_RANDOM_SHARE * count)
+    made = [
+        random_codes(candidates, count - crossed - mutated, rng),
+        candidates.canonical(_mutated(candidates, parents, mutated, rng)),
+        candidates.canonical(_mutated(candidates, _crossed(parents, crossed, rng), crossed, rng)),
+    ]
+    return distinct(np.concatenate(made))
+
+
+def distinct(codes: Codes) -> Codes:
+    """Each row once, in the order of their first."""
+    return codes[np.sort(np.unique(_hashes(codes), return_index=True)[1])]
+
+
+def among(codes: Codes, others: Codes) -> npt.NDArray[np.bool_]:
+    """(n,) which rows of the codes are one of the others."""
+    return np.isin(_hashes(codes), _hashes(others))
+
+
+def _hashes(codes: Codes) -> npt.NDArray[np.int64]:
+    """(n,) a number for each row; of a hundred thousand, two share one in 1 of 10^9 cases."""
+    factors = np.random.default_rng(0).integers(1, 2**62, codes.shape[1], dtype=np.int64)
+    return (codes.astype(np.int64) + 1) @ (2 * factors + 1)  # overflows, as hashes do
+
+
+def _mutated(candidates: Candidates, parents: Codes, count: int, rng: np.random.Generator) -> Codes:
+    """(count, C) each a parent with one choice changed or some more."""
+    sizes = np.array(candidates.sizes)
+    made = parents[rng.integers(len(parents), size=count)]
+    chance = min(_MEAN_CHANGES / len(sizes), 1.0)
+    changed = rng.random(made.shape) < chance
+    changed[np.arange(count), rng.integers(len(sizes), size=count)] = True
+    drawn = rng.integers(sizes, size=made.shape, dtype=np.int16)
+    return np.where(changed | (made < 0), drawn, made)  # what was without effect may get one
+
+
+def _crossed(parents: Codes, count: int, rng: np.random.Generator) -> Codes:
+    """(count, C) each choice from one of two parents."""
+    mothers = parents[rng.integers(len(parents), size=count)]
+    fathers = parents[rng.integers(len(parents), size=count)]
+    return np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)

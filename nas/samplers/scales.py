@@ -1,0 +1,71 @@
+"""The scales in which networks are compared: where a per cent is worth the same everywhere."""
+
+import numpy as np
+from optuna.study import StudyDirection
+
+from nas.samplers.candidates import Candidates, Codes, Floats, Known
+from nas.samplers.covariance import Points, one_hot
+
+_LEAST_DISTANCE = 1e-6  # to the best value, relative to it: of what is said to be perfect
+_RIDGE = 1e-3  # of the effects on cost: decides between choices that always change together
+
+
+class ErrorScale:
+    """What is modelled of the first objective: its distance to the best value, by the logarithm."""
+
+    def __init__(self, best: float | None) -> None:
+        """The best value that there may be; None: the objective is modelled as it is."""
+        self._best = best
+
+    def error(self, value: float, direction: StudyDirection) -> float:
+        """Lower is better."""
+        if self._best is None:
+            return -value if direction == StudyDirection.MAXIMIZE else value
+        return float(np.log(self._distance(value)))
+
+    def deviation(self, value: float, deviation: float) -> float:
+        """What a standard deviation of the value is in this scale."""
+        return deviation if self._best is None else deviation / self._distance(value)
+
+    def _distance(self, value: float) -> float:
+        assert self._best is not None
+        return max(abs(self._best - value), _LEAST_DISTANCE * max(abs(self._best), 1.0))
+
+
+class PointScale:
+    """Networks as the model sees them: around 0 and of spread 1 over what is usual in the space.
+
+    The features are the costs, what else is known, and for each choice what its value adds to the
+    first cost, by least squares: so that it is known which values are alike before any network is
+    evaluated, and a large kernel is farther from a small one than from the one between.
+    """
+
+    def __init__(self, candidates: Candidates, codes: Codes, known: Known) -> None:
+        """Of usual networks of a space, (n, C) and n."""
+        self._sizes = candidates.sizes
+        self._positive = np.array([(column > 0).all() for column in known.costs.T])
+        self._effects = self._cost_effects(codes, self.costs(known)[:, 0])
+        raw = self._raw(codes, known)
+        self._middle, self._spread = raw.mean(axis=0), raw.std(axis=0)
+        self._spread[self._spread == 0] = 1.0
+
+    def costs(self, known: Known) -> Floats:
+        """(n, m) logarithms, of costs that are above 0 everywhere."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self._positive, np.log(known.costs), known.costs)
+
+    def points(self, codes: Codes, known: Known) -> Points:
+        """What the model sees of them."""
+        return Points((self._raw(codes, known) - self._middle) / self._spread, codes)
+
+    def _raw(self, codes: Codes, known: Known) -> Floats:
+        effects = np.stack([of[codes[:, i] + 1] for i, of in enumerate(self._effects)], axis=1)
+        return np.concatenate([self.costs(known), known.features, effects], axis=1)
+
+    def _cost_effects(self, codes: Codes, costs: Floats) -> list[Floats]:
+        """For each choice what each of its values adds, that of being without effect first."""
+        design = one_hot(codes, self._sizes)
+        centred = design - design.mean(axis=0)
+        penalty = _RIDGE * len(codes) * np.eye(design.shape[1])
+        effects = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (costs - costs.mean()))
+        return np.split(effects, np.cumsum(np.array(self._sizes) + 1)[:-1])

@@ -1,0 +1,89 @@
+"""The networks of a space on a device, as `ParetoSampler` sees them."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from optuna.distributions import CategoricalDistribution
+
+from latency_lut import Predictor
+from nas.samplers.candidates import INACTIVE, Candidates, Codes, Floats, Known
+from nas.units import MIB, MS
+from search_spaces import Space
+
+_FEW = 20_000  # our choice: of so many networks all are looked at, each time
+
+
+class SpaceCandidates(Candidates):
+    """Costs are the latency of the first phase in ms and the memory in MiB, by the LUT.
+
+    Features are the logarithms of what else a network costs: other phases, MACs, parameters and
+    weights. Budgets are compared with the high end of the latency's interval.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        *,
+        max_latency_ms: float | None = None,
+        max_memory_mib: float | None = None,
+    ) -> None:
+        """Of the predictor's space and device, within these budgets."""
+        self._predictor, self._space = predictor, predictor.space
+        self._max_latency_ms, self._max_memory_mib = max_latency_ms, max_memory_mib
+
+    @cached_property
+    def distributions(self) -> Mapping[str, CategoricalDistribution]:
+        """Every choice of the space."""
+        return self._space.distributions()
+
+    def canonical(self, codes: Codes) -> Codes:
+        """Choices whose parent is without effect, or has another value, are without effect."""
+        return canonical_codes(self._space, codes)
+
+    def known(self, codes: Codes) -> Known:
+        """By the LUT; NaN where a segment has no entry."""
+        found = self._predictor.predict_codes(codes)
+        first, *others = found.phases
+        memory_mib = found.memory_bytes * MIB
+        latencies = [phase.latency_ns for phase in others]
+        sizes = [found.macs, found.params, found.weight_bytes]
+        over: list[Floats] = [np.zeros(len(codes))]
+        if self._max_latency_ms is not None:
+            over.append(first.high_ns * MS / self._max_latency_ms - 1)
+        if self._max_memory_mib is not None:
+            over.append(memory_mib / self._max_memory_mib - 1)
+        return Known(
+            costs=np.column_stack([first.latency_ns * MS, memory_mib]),
+            features=np.nan_to_num(np.log1p(np.column_stack([*latencies, *sizes]))),
+            violations=np.max(over, axis=0),
+        )
+
+    def everything(self) -> Codes | None:
+        """All networks of a small space."""
+        return self._all
+
+    @cached_property
+    def _all(self) -> Codes | None:
+        combinations = float(np.prod([float(size) for size in self.sizes]))
+        if combinations > _FEW:
+            return None
+        grid = np.indices(self.sizes).reshape(len(self.sizes), -1).T
+        return np.unique(self.canonical(grid.astype(np.int16)), axis=0)
+
+
+def canonical_codes(space: Space, codes: Codes) -> Codes:
+    """(n, C) codes as `Space.encode` gives them, from any values of the choices."""
+    numbers = {choice.name: number for number, choice in enumerate(space.choices)}
+    found = np.maximum(codes, 0)
+    for number, choice in enumerate(space.choices):
+        if choice.parent is None:
+            continue
+        parent = numbers[choice.parent]
+        awake = _indices(space.choices[parent].values, choice.when)
+        found[~np.isin(found[:, parent], awake), number] = INACTIVE
+    return found
+
+
+def _indices(values: Sequence[object], wanted: Sequence[object]) -> list[int]:
+    return [number for number, value in enumerate(values) if value in wanted]

@@ -1,0 +1,58 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from nas.bench.search import median_reached, read_search_table, search_table
+
+
+@pytest.fixture
+def table(tmp_path):
+    """All networks of four layers; accuracy grows with their sizes, less and less."""
+    codes = np.indices((3,) * 4).reshape(4, -1).T
+    frame = pd.DataFrame({f"layer_{n}": codes[:, n] for n in range(4)})
+    frame["top1"] = 100 - 60 * np.exp(-np.sqrt(codes) @ np.array([1.0, 0.7, 0.4, 0.2]))
+    frame["mflop"] = 1.0 + codes.sum(axis=1)
+    frame.to_parquet(tmp_path / "t.parquet")
+    names = [f"layer_{n}" for n in range(4)]
+    (tmp_path / "t.toml").write_text(
+        f'table = "t.parquet"\nparams = {names}\naccuracy = "top1"\ncosts = ["mflop"]\n'
+    )
+    return read_search_table(tmp_path / "t.toml")
+
+
+def test_the_sampler_of_ours_needs_fewer_evaluations_than_random_networks(table):
+    ours = [search_table(table, "pareto", 40, seed) for seed in range(3)]
+    random = [search_table(table, "random", 40, seed) for seed in range(3)]
+    assert median_reached(ours)[0] < 30
+    assert median_reached(random)[0] is None or median_reached(random)[0] > median_reached(ours)[0]
+
+
+def test_each_evaluation_is_written_down_with_its_accuracy(table):
+    seen = []
+    run = search_table(table, "random", 12, 0, on_trial=seen.append)
+    assert seen == list(range(1, 13))
+    assert len(run.rows) == len(run.accuracies) == 12
+    judge = table.judge()
+    assert [judge.evaluate(row) for row in run.rows] == list(run.accuracies)
+
+
+def test_levels_are_reached_in_their_order_and_the_share_is_that_of_the_end(table):
+    run = search_table(table, "pareto", 81, 0)
+    first, second, third = run.reached
+    assert first <= second <= third <= 81
+    assert run.share == pytest.approx(1.0)
+    assert sorted(run.rows) == list(range(81))
+
+
+def test_ours_ends_when_every_network_was_evaluated(table):
+    assert len(search_table(table, "pareto", 200, 0).rows) == 81
+
+
+def test_a_seed_repeats_itself(table):
+    first, second = (search_table(table, "pareto", 20, 3).rows for _ in range(2))
+    assert first == second
+
+
+def test_a_level_that_most_seeds_did_not_reach_has_no_median(table):
+    runs = [search_table(table, "random", 3, seed) for seed in range(3)]
+    assert median_reached(runs) == (None, None, None)

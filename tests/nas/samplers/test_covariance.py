@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from nas.samplers.covariance import Pairs, Parameters, Points, one_hot, prior, variance
+
+SIZES = (3, 2, 4)
+
+
+def points(count, seed=0, features=2):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(-1, SIZES, (count, len(SIZES))).astype(np.int16)
+    return Points(rng.normal(size=(count, features)), codes)
+
+
+def logarithms(seed=0, features=2):
+    middle, deviations = prior(features, len(SIZES))
+    return middle + 0.3 * deviations * np.random.default_rng(seed).normal(size=len(middle))
+
+
+def parameters(of):
+    return Parameters.of(of, 2, len(SIZES))
+
+
+def test_a_choice_without_effect_has_a_column_of_its_own():
+    found = one_hot(np.array([[-1, 1, 3], [2, 0, -1]], np.int16), SIZES)
+    assert found.shape == (2, 4 + 3 + 5)
+    assert np.flatnonzero(found[0]).tolist() == [0, 4 + 2, 7 + 4]
+    assert np.flatnonzero(found[1]).tolist() == [3, 4 + 1, 7]
+
+
+def test_networks_never_vary_less_together_than_none():
+    some = points(60)
+    found = Pairs(some, some, SIZES).covariance(parameters(logarithms()))
+    assert np.linalg.eigvalsh(found).min() > -1e-9
+    assert np.diag(found) == pytest.approx(variance(some, parameters(logarithms())))
+
+
+def test_networks_that_agree_in_more_are_more_alike():
+    codes = np.array([[0, 0, 0], [0, 0, 1], [0, 1, 1], [1, 1, 1]], np.int16)
+    some = Points(np.zeros((4, 2)), codes)
+    (first, *others), *_ = Pairs(some, some, SIZES).covariance(parameters(logarithms())).tolist()
+    assert first > others[0] > others[1] > others[2]
+
+
+def test_networks_with_features_farther_apart_are_less_alike():
+    some = Points(np.array([[0.0, 0.0], [0.5, 0.0], [3.0, 0.0]]), np.zeros((3, 3), np.int16))
+    (first, near, far), *_ = Pairs(some, some, SIZES).covariance(parameters(logarithms()))
+    assert first > near > far
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_gradient_is_that_of_small_differences(seed):
+    some, slope = points(12, seed), np.random.default_rng(seed).normal(size=(12, 12))
+    slope = slope + slope.T
+    pairs, at = Pairs(some, some, SIZES), logarithms(seed)
+
+    def total(of):
+        return (slope * pairs.covariance(parameters(of))).sum()
+
+    steps = 1e-5 * np.eye(len(at))
+    expected = [(total(at + step) - total(at - step)) / 2e-5 for step in steps]
+    pairs.covariance(parameters(at))
+    assert pairs.gradient(slope) == pytest.approx(expected, rel=1e-5, abs=1e-7)

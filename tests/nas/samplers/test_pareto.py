@@ -1,0 +1,152 @@
+import numpy as np
+import optuna
+import pytest
+
+from nas.samplers import ParetoSampler
+from nas.samplers.expected_gain import Reference, hypervolume
+from tests.nas.samplers.worlds import Layers, evaluate, grid, study_of
+
+REFERENCE = Reference(np.log(50.0), np.log([10.0]))
+
+
+def share(rows, world):
+    """Of the whole table's hypervolume, what these rows have."""
+    errors, costs = np.log(100 - np.array(world.accuracies)), np.log(world.costs)[:, None]
+    found = hypervolume(errors[rows], costs[rows], REFERENCE)
+    return found / hypervolume(errors, costs, REFERENCE)
+
+
+def search(sampler, world, trials):
+    study, rows = study_of(sampler), []
+    for _ in range(trials):
+        trial = study.ask(dict(world.table.distributions))
+        rows.append(world.table.row(trial.params))
+        study.tell(trial, [world.accuracies[rows[-1]], world.costs[rows[-1]]])
+    return rows, share(rows, world)
+
+
+def test_it_finds_most_of_the_front_where_random_networks_have_little_of_it():
+    world = grid()
+    for seed in range(3):
+        rows, found = search(ParetoSampler(world.table, best=100.0, seed=seed), world, 30)
+        _, random = search(optuna.samplers.RandomSampler(seed), world, 30)
+        assert found > 0.97 > random
+        assert len(set(rows)) == 30
+
+
+def test_a_table_is_searched_to_its_end_without_a_repeat():
+    world = grid(3, 2)
+    rows, found = search(ParetoSampler(world.table, best=100.0, seed=0), world, 8)
+    assert sorted(rows) == list(range(8))
+    assert found == pytest.approx(1.0)
+
+
+def test_a_seed_repeats_a_search_exactly():
+    first, second = (
+        [codes.tolist() for codes in evaluate(study_of(ParetoSampler(s, best=1.0, seed=7)), s, 15)]
+        for s in (Layers(8), Layers(8))
+    )
+    other = evaluate(study_of(ParetoSampler(Layers(8), best=1.0, seed=8)), Layers(8), 15)
+    assert first == second
+    assert first != [codes.tolist() for codes in other]
+
+
+def test_a_large_conditional_space_is_searched_better_than_at_random():
+    space = Layers(45)
+    ours = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0)), space, 40)
+    rng = np.random.default_rng(0)
+    drawn = space.canonical(rng.integers(space.sizes, size=(400, 46), dtype=np.int16))
+
+    def volume(codes):
+        errors = np.log([1 - space.accuracy(c) for c in codes])
+        costs = np.log(space.known(np.array(codes)).costs)
+        return hypervolume(errors, costs, Reference(np.log(0.5), np.log([80.0])))
+
+    assert volume(ours) > volume(drawn)  # with a tenth of the evaluations
+
+
+def test_the_first_networks_are_spread_over_the_costs():
+    space = Layers(10)
+    first = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0)), space, 10)
+    costs = np.sort(np.log(space.known(np.array(first)).costs[:, 0]))
+    assert np.diff(costs).max() < 0.5 * np.ptp(costs)
+    assert np.ptp(costs) > 1.0
+
+
+@pytest.mark.parametrize("costs", [1, 2, 3])
+def test_two_to_four_objectives_are_searched(costs):
+    space = Layers(8, costs=costs)
+    found = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0), costs), space, 25)
+    assert len({tuple(codes) for codes in found}) == 25
+
+
+def test_nothing_beyond_the_budget_is_proposed():
+    space = Layers(10, budget=9.0)
+    found = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0)), space, 30)
+    assert space.known(np.array(found)).costs.max() <= 9.0
+
+
+def test_where_no_network_is_within_the_budget_the_nearest_are_proposed():
+    space = Layers(6, budget=1.0)
+    (first, *_) = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0)), space, 3)
+    assert space.known(first[None]).costs[0, 0] == 2.0  # the cheapest there is
+
+
+def test_workers_at_the_same_time_are_given_different_networks():
+    space = Layers(10)
+    study = study_of(ParetoSampler(space, best=1.0, seed=0))
+    evaluate(study, space, 15)
+    asked = [study.ask(dict(space.distributions)) for _ in range(8)]
+    assert len({tuple(space.encode(trial.params)) for trial in asked}) == 8
+
+
+def test_what_is_left_to_gain_falls_as_the_front_is_found():
+    world = grid()
+    sampler = ParetoSampler(world.table, best=100.0, seed=0)
+    assert sampler.remaining_gain is None
+    search(sampler, world, 15)
+    early = sampler.remaining_gain
+    sampler = ParetoSampler(world.table, best=100.0, seed=0)
+    search(sampler, world, 60)
+    assert 0 <= sampler.remaining_gain < 0.2 * early
+
+
+def test_an_error_is_minimised_as_well_as_an_accuracy_is_maximised():
+    space = Layers(8)
+    study = study_of(ParetoSampler(space, best=0.0, seed=0), accuracy="minimize")
+    errors = []
+    for _ in range(30):
+        trial = study.ask(dict(space.distributions))
+        codes = space.encode(trial.params)
+        errors.append(1 - space.accuracy(codes))
+        study.tell(trial, [errors[-1], space.known(codes[None]).costs[0, 0]])
+    assert min(errors[10:]) < min(errors[:10])
+
+
+def test_a_study_with_other_objectives_is_refused():
+    space = Layers(4)
+    for directions in (["maximize"], ["maximize", "maximize"], ["maximize"] + ["minimize"] * 2):
+        study = optuna.create_study(directions=directions, sampler=ParetoSampler(space, seed=0))
+        with pytest.raises(ValueError, match="expected one to evaluate and then the 1 known costs"):
+            study.ask(dict(space.distributions))
+
+
+def test_trials_of_other_parameters_and_failed_ones_are_passed_over():
+    space = Layers(6)
+    study = study_of(ParetoSampler(space, best=1.0, seed=0))
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"foreign": 1.0},
+            distributions={"foreign": optuna.distributions.FloatDistribution(0, 2)},
+            values=[0.9, 1.0],
+        )
+    )
+    study.tell(study.ask(dict(space.distributions)), state=optuna.trial.TrialState.FAIL)
+    assert len(evaluate(study, space, 15)) == 15
+
+
+def test_a_parameter_that_is_no_choice_of_the_space_is_drawn():
+    space = Layers(4)
+    study = study_of(ParetoSampler(space, best=1.0, seed=0))
+    trial = study.ask(dict(space.distributions))
+    assert 0.0 <= trial.suggest_float("temperature", 0.0, 1.0) <= 1.0

@@ -1,0 +1,46 @@
+import numpy as np
+
+from nas.samplers.proposals import among, distinct, proposals, random_codes
+from tests.nas.samplers.worlds import Layers
+
+
+def test_random_networks_are_canonical_and_each_is_there_once():
+    space, rng = Layers(6), np.random.default_rng(0)
+    codes = random_codes(space, 500, rng)
+    assert codes.tolist() == space.canonical(codes).tolist()
+    assert len(np.unique(codes, axis=0)) == len(codes)
+    assert set(codes[:, 0]) == {0, 1}
+
+
+def test_without_parents_all_is_random():
+    space = Layers(6)
+    none = np.empty((0, 7), np.int16)
+    found = proposals(space, none, 300, np.random.default_rng(0))
+    assert found.tolist() == random_codes(space, 300, np.random.default_rng(0)).tolist()
+
+
+def test_many_proposals_are_near_their_parents_and_some_are_not():
+    space, rng = Layers(20), np.random.default_rng(0)
+    parent = space.canonical(np.full((1, 21), 1, np.int16))
+    found = proposals(space, parent, 2000, rng)
+    changes = (found != parent).sum(axis=1)
+    assert (changes <= 4).mean() > 0.3
+    assert (changes > 8).mean() > 0.2
+    assert found.tolist() == space.canonical(found).tolist()
+
+
+def test_choices_that_a_parent_does_not_have_may_come_to_life():
+    space, rng = Layers(6), np.random.default_rng(0)
+    shallow = space.canonical(np.zeros((1, 7), np.int16))
+    found = proposals(space, shallow, 2000, rng)
+    deep = found[found[:, 0] == 1]
+    assert len(deep) > 0
+    assert (deep >= 0).all()
+    assert len(np.unique(deep[:, -1])) == 3
+
+
+def test_rows_are_told_apart_and_found_again():
+    codes = np.array([[0, 1], [1, 0], [0, 1], [-1, 0]], np.int16)
+    assert distinct(codes).tolist() == [[0, 1], [1, 0], [-1, 0]]
+    assert among(codes, codes[1:2]).tolist() == [False, True, False, False]
+    assert among(codes, np.empty((0, 2), np.int16)).tolist() == [False] * 4

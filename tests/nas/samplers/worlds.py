@@ -1,0 +1,80 @@
+"""Spaces whose networks are arithmetic: what a sampler may know of them, and the truth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from optuna.distributions import CategoricalDistribution
+
+from nas.samplers import Candidates, Codes, Known, ParetoSampler, TableCandidates
+
+
+class Layers(Candidates):
+    """So many layers, each with a value from 0 on; the later half counts only in deep networks.
+
+    A layer costs its value, and gains accuracy by the root of it, early layers more.
+    """
+
+    def __init__(self, layers: int, *, values: int = 3, costs: int = 1, budget: float = np.inf):
+        self.layers, self.values, self.costs, self.budget = layers, values, costs, budget
+        self.looked_at = 0
+
+    @property
+    def distributions(self) -> Mapping[str, CategoricalDistribution]:
+        layers = {
+            f"layer{n}": CategoricalDistribution(range(self.values)) for n in range(self.layers)
+        }
+        return {"deep": CategoricalDistribution([False, True]), **layers}
+
+    def canonical(self, codes: Codes) -> Codes:
+        found = np.maximum(codes, 0)
+        found[found[:, 0] == 0, 1 + self.layers // 2 :] = -1
+        return found
+
+    def known(self, codes: Codes) -> Known:
+        self.looked_at += len(codes)
+        sizes = np.maximum(codes[:, 1:], 0).sum(axis=1) + 2.0 + codes[:, 0]
+        memory = 1.0 + np.maximum(codes[:, 1:], 0).max(axis=1) * np.arange(1, 2)
+        costs = np.column_stack([sizes, memory, sizes * memory])[:, : self.costs]
+        return Known(costs, np.log(sizes)[:, None], sizes / self.budget - 1)
+
+    def accuracy(self, codes: Codes) -> float:
+        worth = np.linspace(1.0, 0.2, self.layers)
+        gained = worth @ np.sqrt(np.maximum(codes[1:], 0)) / worth.sum()
+        return float(1 - 0.5 * np.exp(-2 * gained))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of all networks of so many layers, and by row what a sampler does not see."""
+
+    table: TableCandidates
+    accuracies: list[float]
+    costs: list[float]
+
+
+def grid(layers: int = 5, values: int = 3) -> Grid:
+    """Accuracy grows with the layers' values, less and less, and with early layers more."""
+    codes = np.indices((values,) * layers).reshape(layers, -1).T
+    worth = np.linspace(1.0, 0.2, layers)
+    gained = np.sqrt(codes) @ worth / worth.sum()
+    accuracies = 100 * (1 - 0.5 * np.exp(-2 * gained))
+    params = {f"layer{n}": codes[:, n].tolist() for n in range(layers)}
+    costs = codes.sum(axis=1) + 2.0
+    return Grid(TableCandidates(params, costs[:, None]), accuracies.tolist(), costs.tolist())
+
+
+def study_of(sampler: ParetoSampler, costs: int = 1, accuracy: str = "maximize") -> optuna.Study:
+    return optuna.create_study(directions=[accuracy] + ["minimize"] * costs, sampler=sampler)
+
+
+def evaluate(study: optuna.Study, space: Layers, trials: int) -> list[Codes]:
+    """The networks proposed, evaluated one after the other."""
+    found = []
+    for _ in range(trials):
+        trial = study.ask(dict(space.distributions))
+        codes = space.encode(trial.params)
+        found.append(codes)
+        study.tell(trial, [space.accuracy(codes), *space.known(codes[None]).costs[0].tolist()])
+    return found
