@@ -9,6 +9,9 @@ A TOML file says which columns are which:
     identity = ["net_01", "net_02", "net_12"]   # optional: equal in all means the same network
     features = ["depth"]                        # optional: numbers known beforehand
 
+Where the params are all edges of one cell and no features are named, the features are how many of
+each operation lie on a path from input to output.
+
 Accuracies leave the table one by one, through a `Judge` that writes down which: what proposes
 networks never holds them.
 """
@@ -21,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nas.bench.tables.cell_edges import edges_of_cell, no_operation, on_path
 from nas.bench.tables.table_cells import numbers_of, read_frame, texts_of
 from nas.bench.tables.table_columns import TableFile, described_names, find_table
 from nas.errors import BadInput
@@ -153,13 +157,27 @@ def _candidates(
             dict(zip(params, cells.T.tolist(), strict=True)),
             costs,
             identity=same.T.tolist(),
-            features=_full(file.path, numbers_of(file.path, frame, features), features),
+            features=_full(file.path, numbers_of(file.path, frame, features), features)
+            if features
+            else _operations_on_path(params, cells),
         )
     except ValueError as exc:
         twice = pd.DataFrame(cells).duplicated()
         raise BadInput(
             f"{file.path}: {exc}: row {int(twice.to_numpy().argmax())} and an earlier one"
         ) from exc
+
+
+def _operations_on_path(params: Sequence[str], cells: npt.NDArray[np.str_]) -> Floats | None:
+    """(n, operations) how many of each are on a path; None where the params are no cell's edges."""
+    edges = edges_of_cell(params)
+    operations, codes = np.unique(cells, return_inverse=True)
+    none = no_operation(operations)
+    if edges is None or none is None:
+        return None
+    live = on_path(codes.reshape(cells.shape), edges, none)
+    numbers = [number for number in range(len(operations)) if number != none]
+    return np.stack([(live == number).sum(axis=1) for number in numbers], axis=1).astype(np.float64)
 
 
 def _check_front(

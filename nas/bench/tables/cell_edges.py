@@ -16,6 +16,8 @@ from nas.bench.tables.choice_terms import Codes
 
 Edges = tuple[tuple[int, int], ...]
 
+_NO_OPERATION = ("0", "none")  # what an edge without an operation is written as
+
 
 def edges_of_cell(names: Sequence[str]) -> Edges | None:
     """The edges that columns are named after; None unless they are all edges of one cell.
@@ -48,6 +50,11 @@ def on_path(codes: Codes, edges: Edges, none: int) -> Codes:
     for column, (begin, _) in enumerate(edges):
         kept[~fed[:, begin], column] = none
     return kept
+
+
+def no_operation(values: npt.NDArray[np.str_]) -> int | None:
+    """The number of the value that is no operation; None if there is none."""
+    return next((i for i, value in enumerate(values) if value.lower() in _NO_OPERATION), None)
 
 
 def _output(edges: Edges) -> int:

@@ -20,14 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nas.bench.tables.cell_edges import edges_of_cell, feeding_output, on_path
+from nas.bench.tables.cell_edges import edges_of_cell, feeding_output, no_operation, on_path
 from nas.bench.tables.choice_terms import ChoiceRows
 from nas.bench.tables.table_cells import numbers_of, read_frame, texts_of
 from nas.bench.tables.table_columns import TableColumns, find_table, tell_columns
 from nas.errors import BadInput
 
 _MOST_CHOICES = 256  # of all places together; our choice: more is a number, not a choice
-_NO_OPERATION = ("0", "none")  # what an edge without an operation is written as
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
@@ -105,7 +104,7 @@ def _views(path: Path, frame: pd.DataFrame, columns: TableColumns) -> _Views:
         )
     codes = flat.reshape(texts.shape).astype(np.int64)
     readings = {"choices": codes[:, :p]}
-    edges, none = edges_of_cell(columns.params), _no_operation(values)
+    edges, none = edges_of_cell(columns.params), no_operation(values)
     if edges is not None and none is not None:
         readings["feeding"] = feeding_output(codes[:, :p], edges, none)
         readings["canonical"] = on_path(codes[:, :p], edges, none)
@@ -121,10 +120,6 @@ def _connected(canonical: Codes | None, none: int | None, rows: int) -> Mask:
         return np.ones(rows, dtype=bool)
     connected: Mask = np.any(canonical != none, axis=1)
     return connected
-
-
-def _no_operation(values: npt.NDArray[np.str_]) -> int | None:
-    return next((i for i, value in enumerate(values) if value.lower() in _NO_OPERATION), None)
 
 
 def _view_sets(readings: Mapping[str, Codes]) -> tuple[tuple[str, ...], ...]:

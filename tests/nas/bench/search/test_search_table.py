@@ -113,3 +113,22 @@ def test_columns_that_the_table_lacks_are_named(tmp_path):
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
     assert "no such file" in refusal(tmp_path / "none.toml")
+
+
+def test_of_a_cell_without_features_the_operations_that_count_are_counted(tmp_path):
+    columns = {
+        "op_01": ["conv", "none", "conv"],
+        "op_02": ["none", "pool", "pool"],
+        "op_12": ["conv", "conv", "none"],
+        "top1": [60.0, 70.0, 90.0],
+        "ms": [1.0, 2.0, 4.0],
+    }
+    pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet")
+    toml = TOML.replace('["op_0", "op_1"]', '["op_01", "op_02", "op_12"]')
+    (tmp_path / "t.toml").write_text(toml)
+    candidates = read_search_table(tmp_path / "t.toml").candidates
+    cells = zip(*list(columns.values())[:3], strict=True)
+    rows = [dict(zip(list(columns)[:3], row, strict=True)) for row in cells]
+    codes = np.stack([candidates.encode(row) for row in rows])
+    # conv and pool: the second cell's conv starts where nothing arrives, the third's ends nowhere
+    assert candidates.known(codes).features.tolist() == [[2, 0], [0, 1], [0, 1]]
