@@ -1,8 +1,6 @@
 """What a study knows so far, as codes and errors."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,39 +31,60 @@ class Evaluated:
         return len(self.codes)
 
 
-def evaluated(
-    study: Study, trial: FrozenTrial, candidates: Candidates, scale: ErrorScale, deviation: str
-) -> Evaluated:
-    """What the trials of a study say, `trial` left out.
+class TrialReader:
+    """Reads the trials of one study; what a finished one says is read once."""
 
-    Args:
-        study: whose first objective counts.
-        trial: the one that is being suggested for.
-        candidates: the space; trials with other parameters are passed over.
-        scale: of the errors.
-        deviation: user attribute that holds the standard error of the first objective.
-    """
-    found: dict[bytes, tuple[Codes, float, float]] = {}
-    states = (TrialState.RUNNING, TrialState.COMPLETE)
-    trials = study.get_trials(deepcopy=False, states=states)
-    # Finished ones last: a network that runs again has been evaluated.
-    for other in sorted(trials, key=lambda t: t.state == TrialState.COMPLETE):
-        if other.number == trial.number or not _is_of(candidates, other.params):
-            continue
-        codes, error, variance = candidates.encode(other.params), np.nan, 0.0
-        if other.state == TrialState.COMPLETE:
-            value = other.values[0]
-            error = scale.error(value, study.directions[0])
-            told = float(other.user_attrs.get(deviation) or 0.0)
-            variance = scale.deviation(value, told) ** 2
-        found[codes.tobytes()] = codes, error, variance
-    if not found:
-        width = len(candidates.distributions)
-        return Evaluated(np.empty((0, width), np.int16), np.empty(0), np.empty(0))
-    stacked, errors, variances = zip(*found.values(), strict=True)
-    return Evaluated(np.stack(stacked), np.array(errors), np.array(variances))
+    def __init__(self, candidates: Candidates, scale: ErrorScale, deviation: str) -> None:
+        """For networks of a space.
+
+        Args:
+            candidates: the space; trials with other parameters are passed over.
+            scale: of the errors.
+            deviation: user attribute that holds the standard error of the first objective.
+        """
+        self._candidates, self._scale, self._deviation = candidates, scale, deviation
+        self._finished: dict[int, _Read | None] = {}
+
+    def read(self, study: Study, trial: FrozenTrial) -> Evaluated:
+        """What the trials say, `trial` left out, which is the one that is being suggested for."""
+        found: dict[bytes, _Read] = {}
+        states = (TrialState.RUNNING, TrialState.COMPLETE)
+        trials = study.get_trials(deepcopy=False, states=states)
+        # Finished ones last: a network that runs again has been evaluated.
+        for other in sorted(trials, key=lambda t: t.state == TrialState.COMPLETE):
+            if other.number != trial.number and (read := self._read(study, other)) is not None:
+                found[read.codes.tobytes()] = read
+        if not found:
+            width = len(self._candidates.sizes)
+            return Evaluated(np.empty((0, width), np.int16), np.empty(0), np.empty(0))
+        return Evaluated(
+            codes=np.stack([read.codes for read in found.values()]),
+            errors=np.array([read.error for read in found.values()]),
+            variances=np.array([read.variance for read in found.values()]),
+        )
+
+    def _read(self, study: Study, trial: FrozenTrial) -> "_Read | None":
+        """None where it is of other parameters, or no suggestion was made yet."""
+        if trial.state == TrialState.RUNNING:
+            return self._decoded(trial, np.nan, 0.0)
+        if trial.number not in self._finished:
+            value = trial.values[0]
+            told = float(trial.user_attrs.get(self._deviation) or 0.0)
+            error = self._scale.error(value, study.directions[0])
+            variance = self._scale.deviation(value, told) ** 2
+            self._finished[trial.number] = self._decoded(trial, error, variance)
+        return self._finished[trial.number]
+
+    def _decoded(self, trial: FrozenTrial, error: float, variance: float) -> "_Read | None":
+        if not self._candidates.distributions.keys() <= trial.params.keys():
+            return None
+        return _Read(self._candidates.encode(trial.params), error, variance)
 
 
-def _is_of(candidates: Candidates, parameters: Mapping[str, Any]) -> bool:
-    """Whether all choices have a value, as they have once a trial's suggestions were made."""
-    return candidates.distributions.keys() <= parameters.keys()
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """What one trial says."""
+
+    codes: Codes
+    error: float
+    variance: float

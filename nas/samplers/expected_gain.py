@@ -20,7 +20,8 @@ from scipy.stats import qmc
 
 Floats = npt.NDArray[np.float64]
 
-_POINTS = 512  # our choice; a power of two keeps the sequence balanced
+# Our choice. A power of two keeps the sequence balanced; for very many networks fewer must do.
+_POINTS, _FEWEST_POINTS, _MOST_PAIRS = 512, 32, 2**22
 _MOST_LEVELS = 64  # our choice: of errors on the front, more are joined
 
 
@@ -79,7 +80,10 @@ class Front:
         """Levels of f at points of the box of costs, and (levels, n) the volume of each above c."""
         top = self.reference.costs
         bottom = np.minimum(np.concatenate([costs, self._costs]).min(axis=0), top)
-        unit = qmc.Sobol(costs.shape[1], seed=0).random(_POINTS)
+        count = _POINTS
+        while count > _FEWEST_POINTS and count * len(costs) > _MOST_PAIRS:
+            count //= 2
+        unit = qmc.Sobol(costs.shape[1], seed=0).random(count)
         points = bottom + unit * (top - bottom)  # (Z, m)
         least = np.full(len(points), self.reference.error)
         for error, cost in zip(self._errors, self._costs, strict=True):

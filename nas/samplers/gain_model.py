@@ -7,19 +7,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nas.samplers.candidates import Candidates, Codes, Floats, Known
-from nas.samplers.covariance import Points, one_hot
+from nas.samplers.covariance import one_hot
 from nas.samplers.evaluated import Evaluated
 from nas.samplers.expected_gain import Front, Reference, hypervolume
 from nas.samplers.gaussian_process import GaussianProcess
 from nas.samplers.scales import PointScale
 
 # All of these are our choice; results/LOG.md compares.
-_LOOKED_AT = 4_000  # networks by the Gaussian process: those that a linear model expects most of
+# Networks that the Gaussian process looks at, those of which a linear model expects most: so many
+# pairs of them with evaluated ones, as each takes time, but not more nor less of them than this.
+_PAIRS, _FEWEST, _MOST = 1_500_000, 2_500, 10_000
 _BY_LUCK = 0.25  # of these are drawn, as the linear model may be wrong
 _RIDGE = 1.0  # of the linear model, whose columns are of spread 1 or less
 _ASKED = 2_000  # usual networks whose expected errors say what is a bad one
 _OWN = 2.0  # times the deviation that a network has to itself: what is odd is worth a look
 _DISASTER = 1.5  # times as far above the median as the best is below
+_LEAST_DEVIATION = 1e-9
 _MARGIN = 0.01  # beyond the dearest network within the budgets, so that it gains something too
 
 Ids = npt.NDArray[np.intp]
@@ -32,6 +35,18 @@ class Choice:
     number: int
     gain: float | None
     """Hypervolume that it is expected to add, as a share of the front's; None while it has none."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """A rough model that is fast: of many networks it tells those worth a closer look."""
+
+    slopes: Floats
+    """(m + d,) by what is known."""
+    of_values: list[Floats]
+    """For each choice what its values add, that of being without effect first."""
+    constant: float
+    deviation: float
 
 
 class GainModel:
@@ -75,7 +90,8 @@ class GainModel:
             values = np.concatenate([learnt, believed])
             self._process.learn(points.rows(order), values, seen.variances[order])
         front = Front(errors, costs, reference)
-        kept = self._promising(codes, known, front, (points.rows(done), learnt), rng)
+        linear = self._linear_model(seen.codes[done], theirs.rows(done), learnt)
+        kept = self._promising(codes, known, front, linear, len(seen), rng)
         looked_at = known.rows(kept)
         mean, deviation = self._process.predict(self.scale.points(codes[kept], looked_at))
         deviation = np.hypot(deviation, _OWN * self._process.own_deviation)
@@ -102,25 +118,38 @@ class GainModel:
         codes: Codes,
         known: Known,
         front: Front,
-        examples: tuple[Points, Floats],
+        linear: _Linear,
+        evaluated: int,
         rng: np.random.Generator,
     ) -> Ids:
         """Numbers of the networks that are worth the Gaussian process's time."""
-        if len(codes) <= _LOOKED_AT:
+        looked_at = min(max(_PAIRS // evaluated, _FEWEST), _MOST)
+        if len(codes) <= looked_at:
             return np.arange(len(codes))
-        points, errors = examples
-        design, middle = self._linear(points), errors.mean()
-        penalty = _RIDGE * np.eye(design.shape[1])
-        slopes = np.linalg.solve(design.T @ design + penalty, design.T @ (errors - middle))
-        mean = middle + self._linear(self.scale.points(codes, known)) @ slopes
-        deviation = np.full(len(codes), max(float(errors.std()), 1e-9))
+        mean = self.scale.told(known) @ linear.slopes + linear.constant
+        for values, column in zip(linear.of_values, codes.T, strict=True):
+            mean += values[column + 1]
+        deviation = np.full(len(codes), linear.deviation)
         gains = front.expected_gain(mean, deviation, self.scale.costs(known))
-        drawn = round(_BY_LUCK * _LOOKED_AT)
-        most = np.argpartition(-gains, _LOOKED_AT - drawn)[: _LOOKED_AT - drawn]
+        drawn = round(_BY_LUCK * looked_at)
+        most = np.argpartition(-gains, looked_at - drawn)[: looked_at - drawn]
         return np.union1d(most, rng.choice(len(codes), drawn, replace=False))
 
-    def _linear(self, points: Points) -> Floats:
-        return np.column_stack([points.features, one_hot(points.codes, self._sizes)])
+    def _linear_model(self, codes: Codes, known: Known, errors: Floats) -> _Linear:
+        """By ridge regression on what is known and on the values of all choices."""
+        design = np.column_stack([self.scale.told(known), one_hot(codes, self._sizes)])
+        middle, constant = design.mean(axis=0), float(errors.mean())
+        centred = design - middle
+        penalty = _RIDGE * np.eye(design.shape[1])
+        found = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (errors - constant))
+        told = design.shape[1] - sum(self._sizes) - len(self._sizes)
+        ends = np.cumsum(np.array(self._sizes) + 1)[:-1]
+        return _Linear(
+            slopes=found[:told],
+            of_values=np.split(found[told:], ends),
+            constant=constant - float(middle @ found),
+            deviation=max(float(errors.std()), _LEAST_DEVIATION),
+        )
 
 
 def _without_disasters(errors: Floats) -> Floats:

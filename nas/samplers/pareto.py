@@ -22,13 +22,13 @@ from scipy.stats.qmc import Halton
 
 from nas.pareto import non_dominated
 from nas.samplers.candidates import Candidates, Codes, Known
-from nas.samplers.evaluated import Evaluated, evaluated
+from nas.samplers.evaluated import Evaluated, TrialReader
 from nas.samplers.gain_model import GainModel
 from nas.samplers.proposals import among, proposals, random_codes
 from nas.samplers.scales import ErrorScale
 
 # All of these are our choice; results/LOG.md compares.
-_FIRST_POINTS = 10  # spread over the costs before anything is modelled
+_FIRST_POINTS = 8  # spread over the costs before anything is modelled
 _USUAL = 10_000  # random networks that tell which costs a space has
 _PROPOSED = 100_000  # a suggestion; costs take a microsecond each
 _NEAR = 100  # of the networks nearest to a wanted cost, the one least like the others is first
@@ -67,8 +67,8 @@ class ParetoSampler(BaseSampler):
             seed: repeats a run exactly, with one worker.
         """
         self.remaining_gain: float | None = None
-        self._candidates, self._scale = candidates, ErrorScale(best)
-        self._reference, self._standard_error = reference, standard_error
+        self._candidates, self._reference = candidates, reference
+        self._trials = TrialReader(candidates, ErrorScale(best), standard_error)
         self._rng = np.random.default_rng(seed)
         self._others = RandomSampler(seed=seed)  # for parameters that are no choice of the space
         self._usual: tuple[Codes, Known] | None = None
@@ -104,7 +104,7 @@ class ParetoSampler(BaseSampler):
             ValueError: the study's objectives are not those of the candidates.
         """
         usual, model = self._looked_around(study)
-        seen = evaluated(study, trial, self._candidates, self._scale, self._standard_error)
+        seen = self._trials.read(study, trial)
         codes, known = self._proposed(usual, model, seen)
         if not len(codes):  # all that there is was proposed: what becomes of it is the study's
             return self._candidates.decode(usual[0][self._rng.integers(len(usual[0]))])

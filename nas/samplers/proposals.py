@@ -62,7 +62,7 @@ def _mutated(candidates: Candidates, parents: Codes, count: int, rng: np.random.
     sizes = np.array(candidates.sizes)
     made = parents[rng.integers(len(parents), size=count)]
     chance = min(_MEAN_CHANGES / len(sizes), 1.0)
-    changed = rng.random(made.shape) < chance
+    changed = rng.random(made.shape, dtype=np.float32) < chance
     changed[np.arange(count), rng.integers(len(sizes), size=count)] = True
     drawn = rng.integers(sizes, size=made.shape, dtype=np.int16)
     return np.where(changed | (made < 0), drawn, made)  # what was without effect may get one
@@ -72,4 +72,4 @@ def _crossed(parents: Codes, count: int, rng: np.random.Generator) -> Codes:
     """(count, C) each choice from one of two parents."""
     mothers = parents[rng.integers(len(parents), size=count)]
     fathers = parents[rng.integers(len(parents), size=count)]
-    return np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+    return np.where(rng.integers(0, 2, mothers.shape, dtype=np.bool_), mothers, fathers)

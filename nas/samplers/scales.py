@@ -58,9 +58,16 @@ class PointScale:
         """What the model sees of them."""
         return Points((self._raw(codes, known) - self._middle) / self._spread, codes)
 
+    def told(self, known: Known) -> Floats:
+        """(n, m + d) costs and features alone, around 0 and of spread 1."""
+        raw = np.column_stack([self.costs(known), known.features])
+        width = raw.shape[1]
+        told: Floats = (raw - self._middle[:width]) / self._spread[:width]
+        return told
+
     def _raw(self, codes: Codes, known: Known) -> Floats:
-        effects = np.stack([of[codes[:, i] + 1] for i, of in enumerate(self._effects)], axis=1)
-        return np.concatenate([self.costs(known), known.features, effects], axis=1)
+        effects = [of[codes[:, i] + 1] for i, of in enumerate(self._effects)]
+        return np.column_stack([self.costs(known), known.features, *effects])
 
     def _cost_effects(self, codes: Codes, costs: Floats) -> list[Floats]:
         """For each choice what each of its values adds, that of being without effect first."""

@@ -1,6 +1,6 @@
 """The networks of a space on a device, as `ParetoSampler` sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -80,10 +80,7 @@ def canonical_codes(space: Space, codes: Codes) -> Codes:
         if choice.parent is None:
             continue
         parent = numbers[choice.parent]
-        awake = _indices(space.choices[parent].values, choice.when)
-        found[~np.isin(found[:, parent], awake), number] = INACTIVE
+        values = space.choices[parent].values
+        asleep = np.array([True, *(value not in choice.when for value in values)])  # -1 first
+        found[asleep[found[:, parent] + 1], number] = INACTIVE
     return found
-
-
-def _indices(values: Sequence[object], wanted: Sequence[object]) -> list[int]:
-    return [number for number, value in enumerate(values) if value in wanted]

@@ -215,7 +215,7 @@ def test_a_search_ends_early_where_nothing_is_expected_to_be_gained(predictor, m
     study = pareto_study(predictor)
     search, estimator = search_for(study, predictor)
     search.run(20, until_converged=True)
-    assert 10 < len(estimator.asked) < 20
+    assert 8 < len(estimator.asked) < 20
     search_for(study, predictor)[0].run(20)
     assert len(evaluated(study)) == 20
 

@@ -3,7 +3,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from nas.samplers.evaluated import evaluated
+from nas.samplers.evaluated import TrialReader
 from nas.samplers.scales import ErrorScale
 from tests.nas.samplers.worlds import Layers, study_of
 
@@ -20,7 +20,12 @@ def study():
 
 def seen(study, space, best=1.0):
     trial = study.ask(dict(space.distributions))
-    return evaluated(study, study.trials[trial.number], space, ErrorScale(best), "standard_error")
+    reader = TrialReader(space, ErrorScale(best), "standard_error")
+    first = reader.read(study, study.trials[trial.number])
+    again = reader.read(study, study.trials[trial.number])  # from what it remembers
+    assert again.codes.tolist() == first.codes.tolist()
+    assert np.array_equal(again.errors, first.errors, equal_nan=True)
+    return again
 
 
 def ask(study, space, **params):
