@@ -4,6 +4,7 @@ Codes are small whole numbers, one for each of C choices, canonical: networks th
 code, and choices without effect are -1.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int16]
 
 INACTIVE = -1
+
+_FEW = 20_000  # our choice: of so many networks all are looked at, each time
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,14 @@ class Candidates(ABC):
 
     def everything(self) -> Codes | None:
         """(n, C) all networks there are, where they are few enough to be looked at one by one."""
-        return None
+        return self._everything
+
+    @cached_property
+    def _everything(self) -> Codes | None:
+        if math.prod(self.sizes) > _FEW:
+            return None
+        combinations = np.indices(self.sizes).reshape(len(self.sizes), -1).T
+        return np.unique(self.canonical(combinations.astype(np.int16)), axis=0)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:

@@ -146,6 +146,8 @@ class ParetoSampler(BaseSampler):
     def _parents(self, model: GainModel, seen: Evaluated) -> Codes:
         """Networks from which others are made: those of the front."""
         codes = seen.codes[seen.done]
+        if not len(codes):
+            return codes
         costs = model.scale.costs(self._candidates.known(codes))
         return codes[non_dominated(np.column_stack([seen.errors[seen.done], costs]))]
 

@@ -11,8 +11,6 @@ from nas.samplers.candidates import INACTIVE, Candidates, Codes, Floats, Known
 from nas.units import MIB, MS
 from search_spaces import Space
 
-_FEW = 20_000  # our choice: of so many networks all are looked at, each time
-
 
 class SpaceCandidates(Candidates):
     """Costs are the latency of the first phase in ms and the memory in MiB, by the LUT.
@@ -58,18 +56,6 @@ class SpaceCandidates(Candidates):
             features=np.nan_to_num(np.log1p(np.column_stack([*latencies, *sizes]))),
             violations=np.max(over, axis=0),
         )
-
-    def everything(self) -> Codes | None:
-        """All networks of a small space."""
-        return self._all
-
-    @cached_property
-    def _all(self) -> Codes | None:
-        combinations = float(np.prod([float(size) for size in self.sizes]))
-        if combinations > _FEW:
-            return None
-        grid = np.indices(self.sizes).reshape(len(self.sizes), -1).T
-        return np.unique(self.canonical(grid.astype(np.int16)), axis=0)
 
 
 def canonical_codes(space: Space, codes: Codes) -> Codes:

@@ -19,3 +19,13 @@ def test_predictions_are_compared_with_measurements_of_the_same_network(tmp_path
         "100% within 10%, 100% within 15%, bias +4.0%\n"
     )
     assert ran.stderr == ""
+
+
+def test_the_sampler_serves_a_study_of_ones_own():
+    command = [sys.executable, "-W", "ignore", EXAMPLES / "own_study.py"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    *front, gain = ran.stdout.splitlines()
+    accuracies = [float(line.split()[0]) for line in front]
+    assert accuracies == sorted(accuracies)
+    assert accuracies[-1] > 0.95
+    assert gain.startswith("another network is expected to add")

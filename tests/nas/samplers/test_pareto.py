@@ -2,7 +2,7 @@ import numpy as np
 import optuna
 import pytest
 
-from nas.samplers import ParetoSampler
+from nas.samplers import ChoiceCandidates, ParetoSampler
 from nas.samplers.expected_gain import Reference, hypervolume
 from tests.nas.samplers.worlds import Layers, evaluate, grid, study_of
 
@@ -78,6 +78,27 @@ def test_two_to_four_objectives_are_searched(costs):
     space = Layers(8, costs=costs)
     found = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0), costs), space, 25)
     assert len({tuple(codes) for codes in found}) == 25
+
+
+def test_plain_choices_with_costs_by_a_function_are_searched():
+    choices = {"width": [8, 16, 32, 64], "act": ["relu", "tanh"]} | {
+        f"more{n}": list(range(6)) for n in range(6)
+    }
+
+    def weights(columns):
+        return columns["width"] * (2.0 + sum(columns[f"more{n}"] for n in range(6)))
+
+    candidates = ChoiceCandidates(choices, weights, features=lambda c: c["act"] == "relu")
+    assert candidates.everything() is None
+    study = study_of(ParetoSampler(candidates, best=1.0, seed=0))
+    found = []
+    for _ in range(20):
+        trial = study.ask(dict(candidates.distributions))
+        found.append(tuple(trial.params.values()))
+        cost = float(weights(trial.params))
+        study.tell(trial, [1 - 1 / cost, cost])
+    assert len(set(found)) == 20
+    assert {act for _, act, *_ in found} == {"relu", "tanh"}
 
 
 def test_nothing_beyond_the_budget_is_proposed():
