@@ -55,10 +55,10 @@ class ChoiceCandidates(Candidates):
         named = zip(self._values.items(), codes.T, strict=True)
         columns = {name: values[column] for (name, values), column in named}
         return Known(
-            costs=_columns(self._costs(columns), len(codes)),
+            costs=_columns(self._costs(columns)),
             features=np.empty((len(codes), 0))
             if self._features is None
-            else _columns(self._features(columns), len(codes)),
+            else _columns(self._features(columns)),
             violations=np.zeros(len(codes))
             if self._violations is None
             else np.asarray(self._violations(columns), dtype=np.float64),
@@ -75,5 +75,6 @@ def _array(values: Sequence[Any]) -> npt.NDArray[Any]:
     return objects
 
 
-def _columns(found: npt.ArrayLike, count: int) -> Floats:
-    return np.asarray(found, dtype=np.float64).reshape(count, -1)
+def _columns(found: npt.ArrayLike) -> Floats:
+    numbers = np.asarray(found, dtype=np.float64)
+    return numbers[:, None] if numbers.ndim == 1 else numbers

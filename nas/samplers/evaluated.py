@@ -18,7 +18,7 @@ class Evaluated:
     codes: Codes
     """(n, C)"""
     errors: Floats
-    """(n,) in the scale that is modelled; NaN while running."""
+    """(n,) in the scale that is modelled; NaN while running, or where a trial told an infinity."""
     variances: Floats
     """(n,) of the errors of their measurement; 0 where not known, or running."""
 
@@ -29,6 +29,10 @@ class Evaluated:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def rows(self, kept: npt.NDArray[np.intp]) -> "Evaluated":
+        """These of them."""
+        return Evaluated(self.codes[kept], self.errors[kept], self.variances[kept])
 
 
 class TrialReader:
@@ -72,7 +76,9 @@ class TrialReader:
             told = float(trial.user_attrs.get(self._deviation) or 0.0)
             error = self._scale.error(value, study.directions[0])
             variance = self._scale.deviation(value, told) ** 2
-            self._finished[trial.number] = self._decoded(trial, error, variance)
+            self._finished[trial.number] = self._decoded(
+                trial, error if np.isfinite(error) else np.nan, variance
+            )
         return self._finished[trial.number]
 
     def _decoded(self, trial: FrozenTrial, error: float, variance: float) -> "_Read | None":

@@ -105,6 +105,8 @@ class ParetoSampler(BaseSampler):
         """
         usual, model = self._looked_around(study)
         seen = self._trials.read(study, trial)
+        costs = self._candidates.known(seen.codes).costs
+        seen = seen.rows(np.flatnonzero(~np.isnan(costs).any(axis=1)))
         codes, known = self._proposed(usual, model, seen)
         if not len(codes):  # all that there is was proposed: what becomes of it is the study's
             return self._candidates.decode(usual[0][self._rng.integers(len(usual[0]))])

@@ -166,6 +166,25 @@ def test_trials_of_other_parameters_and_failed_ones_are_passed_over():
     assert len(evaluate(study, space, 15)) == 15
 
 
+def test_networks_of_unknown_cost_and_infinite_errors_are_no_failure():
+    class Gaps(Layers):
+        def known(self, codes):
+            found = super().known(codes)
+            found.costs[codes[:, 1] == 2] = np.nan  # a value that was never measured
+            return found
+
+    space = Gaps(8)
+    study = study_of(ParetoSampler(space, best=1.0, seed=0))
+    first = {name: d.choices[-1] for name, d in space.distributions.items()}
+    study.enqueue_trial(first)
+    study.ask(dict(space.distributions))  # runs on, its cost unknown
+    infinite = study.ask(dict(space.distributions))
+    study.tell(infinite, [-np.inf, 2.0])
+    found = evaluate(study, space, 20)
+    assert all(codes[1] != 2 for codes in found)
+    assert space.encode(infinite.params).tolist() not in [codes.tolist() for codes in found]
+
+
 def test_a_parameter_that_is_no_choice_of_the_space_is_drawn():
     space = Layers(4)
     study = study_of(ParetoSampler(space, best=1.0, seed=0))
