@@ -3,23 +3,15 @@
 import csv
 import json
 
-import numpy as np
 import pandas as pd
 import pytest
+
+from tests.nas.bench.search.layer_table import write_layer_table
 
 
 @pytest.fixture
 def table(tmp_path):
-    codes = np.indices((3,) * 4).reshape(4, -1).T
-    frame = pd.DataFrame({f"layer_{n}": codes[:, n] for n in range(4)})
-    frame["top1"] = 100 - 60 * np.exp(-np.sqrt(codes) @ np.array([1.0, 0.7, 0.4, 0.2]))
-    frame["mflop"] = 1.0 + codes.sum(axis=1)
-    frame.to_csv(tmp_path / "t.csv", index=False)
-    names = [f"layer_{n}" for n in range(4)]
-    (tmp_path / "t.toml").write_text(
-        f'table = "t.csv"\nparams = {names}\naccuracy = "top1"\ncosts = ["mflop"]\n'
-    )
-    return tmp_path / "t.toml"
+    return write_layer_table(tmp_path)
 
 
 def test_the_trace_has_a_line_for_each_evaluation(desk, table, tmp_path):

@@ -1,23 +1,12 @@
-import numpy as np
-import pandas as pd
 import pytest
 
 from nas.bench.search import median_reached, read_search_table, search_table
+from tests.nas.bench.search.layer_table import write_layer_table
 
 
 @pytest.fixture
 def table(tmp_path):
-    """All networks of four layers; accuracy grows with their sizes, less and less."""
-    codes = np.indices((3,) * 4).reshape(4, -1).T
-    frame = pd.DataFrame({f"layer_{n}": codes[:, n] for n in range(4)})
-    frame["top1"] = 100 - 60 * np.exp(-np.sqrt(codes) @ np.array([1.0, 0.7, 0.4, 0.2]))
-    frame["mflop"] = 1.0 + codes.sum(axis=1)
-    frame.to_parquet(tmp_path / "t.parquet")
-    names = [f"layer_{n}" for n in range(4)]
-    (tmp_path / "t.toml").write_text(
-        f'table = "t.parquet"\nparams = {names}\naccuracy = "top1"\ncosts = ["mflop"]\n'
-    )
-    return read_search_table(tmp_path / "t.toml")
+    return read_search_table(write_layer_table(tmp_path))
 
 
 def test_the_sampler_of_ours_needs_fewer_evaluations_than_random_networks(table):
