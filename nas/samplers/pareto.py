@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial
 from scipy.stats.qmc import Halton
+from threadpoolctl import threadpool_limits
 
 from nas.pareto import non_dominated
 from nas.samplers.candidates import Candidates, Codes, Known
@@ -112,7 +113,9 @@ class ParetoSampler(BaseSampler):
             return self._candidates.decode(usual[0][self._rng.integers(len(usual[0]))])
         if len(seen) < _FIRST_POINTS or seen.done.sum() < 2:
             return self._candidates.decode(codes[self._spread(codes, known, seen, model)])
-        choice = model.best(codes, known, seen, self._rng)
+        # On few cores a second thread for matrices this small doubles the time (results/LOG.md).
+        with threadpool_limits(1, "blas"):
+            choice = model.best(codes, known, seen, self._rng)
         self.remaining_gain = choice.gain
         return self._candidates.decode(codes[choice.number])
 

@@ -8,14 +8,13 @@ from nas.samplers.candidates import Candidates, Codes
 # All of these are our choice.
 _RANDOM_SHARE = 0.4
 _CROSSED_SHARE = 0.3  # the rest are mutated
+_BELOW_ONE = np.float32(1 - 2**-20)  # so that rounding never gives a value too many
 _MEAN_CHANGES = 2.0  # of a mutated network's choices, one at least
 
 
 def random_codes(candidates: Candidates, count: int, rng: np.random.Generator) -> Codes:
     """(n, C) canonical codes, n at most `count`, each once."""
-    sizes = candidates.sizes
-    drawn = rng.integers(sizes, size=(count, len(sizes)), dtype=np.int16)
-    return distinct(candidates.canonical(drawn))
+    return distinct(candidates.canonical(_drawn(candidates, count, rng)))
 
 
 def proposals(
@@ -34,11 +33,18 @@ def proposals(
     crossed = round(_CROSSED_SHARE * count)
     mutated = count - crossed - round(_RANDOM_SHARE * count)
     made = [
-        random_codes(candidates, count - crossed - mutated, rng),
-        candidates.canonical(_mutated(candidates, parents, mutated, rng)),
-        candidates.canonical(_mutated(candidates, _crossed(parents, crossed, rng), crossed, rng)),
+        _drawn(candidates, count - crossed - mutated, rng),
+        _mutated(candidates, parents, mutated, rng),
+        _mutated(candidates, _crossed(parents, crossed, rng), crossed, rng),
     ]
-    return distinct(np.concatenate(made))
+    return distinct(candidates.canonical(np.concatenate(made)))
+
+
+def _drawn(candidates: Candidates, count: int, rng: np.random.Generator) -> Codes:
+    """(count, C) any values; by fractions, as whole numbers of many ranges take twice as long."""
+    sizes = np.array(candidates.sizes, dtype=np.float32)
+    fractions = rng.random((count, len(sizes)), dtype=np.float32)
+    return (fractions * sizes * _BELOW_ONE).astype(np.int16)
 
 
 def distinct(codes: Codes) -> Codes:
@@ -59,12 +65,12 @@ def _hashes(codes: Codes) -> npt.NDArray[np.int64]:
 
 def _mutated(candidates: Candidates, parents: Codes, count: int, rng: np.random.Generator) -> Codes:
     """(count, C) each a parent with one choice changed or some more."""
-    sizes = np.array(candidates.sizes)
+    choices = len(candidates.sizes)
     made = parents[rng.integers(len(parents), size=count)]
-    chance = min(_MEAN_CHANGES / len(sizes), 1.0)
+    chance = min(_MEAN_CHANGES / choices, 1.0)
     changed = rng.random(made.shape, dtype=np.float32) < chance
-    changed[np.arange(count), rng.integers(len(sizes), size=count)] = True
-    drawn = rng.integers(sizes, size=made.shape, dtype=np.int16)
+    changed[np.arange(count), rng.integers(choices, size=count)] = True
+    drawn = _drawn(candidates, count, rng)
     return np.where(changed | (made < 0), drawn, made)  # what was without effect may get one
 
 
