@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nas.campaign.blocks_alone import AloneRun, time_blocks_alone
+from nas.campaign.blocks_alone import AloneRun, time_blocks_alone, wanted_alone
 from nas.campaign.profiling import CONTEXTS_WANTED, Campaign, campaign_words, profile
 from nas.measuring.measurement import Rig
 from nas.surroundings import Bar
@@ -54,6 +54,8 @@ def fill(
             seed=seed,
             on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
         )
+    if not wanted_alone(rig):
+        return Filling(campaign, AloneRun(timed=0, left=0, failures=(), elapsed_s=0.0))
     left = None if minutes is None else minutes - campaign.elapsed_s / 60
     with bar("blocks") as report:
         alone = time_blocks_alone(

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 
 import pytest
@@ -78,23 +79,24 @@ def test_a_block_that_does_not_run_alone_is_told_and_the_rest_goes_on(rig):
     assert "does not run alone" in failure
 
 
-def test_filling_does_both_within_the_minutes(tmp_path):
-    bars = []
+class Bars:
+    """Opens bars that show nothing, and notes their names."""
 
-    class Bar:
-        def __init__(self, name):
-            bars.append(name)
+    def __init__(self):
+        self.names = []
 
-        def __enter__(self):
-            return lambda *_: None
+    @contextlib.contextmanager
+    def __call__(self, name):
+        self.names.append(name)
+        yield lambda *_: None
 
-        def __exit__(self, *_):
-            pass
 
-    session = ArithmeticSession()
-    session.profiler_slowdown = 4
+@pytest.mark.parametrize(("slowdown", "bars"), [(4, ["profile", "blocks"]), (1, ["profile"])])
+def test_filling_does_what_is_needed_and_shows_no_bar_for_the_rest(tmp_path, slowdown, bars):
+    session, shown = ArithmeticSession(), Bars()
+    session.profiler_slowdown = slowdown
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
-        filled = fill(rig, bar=Bar)
-        assert filled.ended == "complete"
-        assert filled.alone.timed == BLOCKS
-    assert bars == ["profile", "blocks"]
+        filled = fill(rig, bar=shown)
+    assert filled.ended == "complete"
+    assert filled.alone.timed == (BLOCKS if slowdown > 1 else 0)
+    assert shown.names == bars
