@@ -53,12 +53,14 @@ def search(
 
     Errors and costs count by their logarithms, up to the 75 % quantile of each.
     """
-    from nas.bench.search import COMPARED, read_search_table, search_table
+    from nas.bench.search import COMPARED, check_whole, read_search_table, search_table
     from nas.samplers import check_sampler
 
     check_sampler(sampler)
     found = read_search_table(table)
     names = dict.fromkeys([sampler, *(COMPARED if compare else ())])
+    for name in names:  # before any search: it may take long
+        check_whole(found, name)
     tasks = [(name, seed) for name in names for seed in range(seeds)]
     runs: list[SearchRun] = []
     with _opened(trace) as file, progress_bar("search") as report:

@@ -1,10 +1,11 @@
 """What proposes the networks of a search: our own sampler, and Optuna's by their names."""
 
 from nas.samplers.builtin import SAMPLER_NAMES, built_in, check_sampler
-from nas.samplers.candidates import Candidates, Codes, Known, TableCandidates
+from nas.samplers.candidates import Candidates, Codes, Known
 from nas.samplers.choice_candidates import ChoiceCandidates
 from nas.samplers.pareto import ParetoSampler
 from nas.samplers.space_candidates import SpaceCandidates
+from nas.samplers.table_candidates import TableCandidates
 
 __all__ = [
     "SAMPLER_NAMES",

@@ -11,6 +11,7 @@ import optuna
 from optuna.study import StudyDirection
 
 from nas.bench.search.search_table import REFERENCE, SearchTable
+from nas.errors import BadInput
 from nas.samplers import ParetoSampler, built_in
 
 LEVELS = (0.95, 0.98, 0.99)
@@ -51,7 +52,11 @@ def search_table(
         trials: at most; fewer where all networks were evaluated.
         seed: of the sampler.
         on_trial: told the number of each.
+
+    Raises:
+        BadInput: the table lacks networks that a sampler of Optuna's may propose.
     """
+    check_whole(table, sampler)
     judge, candidates = table.judge(), table.candidates
     reached: dict[float, int] = {}
     start, share = time.monotonic(), 0.0
@@ -87,6 +92,15 @@ def median_reached(runs: Sequence[SearchRun]) -> tuple[float | None, ...]:
     """Of the runs' evaluations until each level; None where most did not reach it."""
     found = np.array([[np.inf if n is None else n for n in run.reached] for run in runs])
     return tuple(float(n) if np.isfinite(n) else None for n in np.median(found, axis=0))
+
+
+def check_whole(table: SearchTable, sampler: str) -> None:
+    """Raises BadInput where the table lacks networks that the sampler may propose."""
+    if sampler != "pareto" and not table.candidates.is_whole:
+        raise BadInput(
+            f"table {table.name} lacks combinations of its choices, which {sampler} may propose; "
+            "search it with --sampler pareto, without --compare"
+        )
 
 
 def _sampler(table: SearchTable, name: str, seed: int) -> optuna.samplers.BaseSampler:

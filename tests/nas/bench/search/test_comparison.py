@@ -1,6 +1,8 @@
+import pandas as pd
 import pytest
 
 from nas.bench.search import median_reached, read_search_table, search_table
+from nas.errors import BadInput
 from tests.nas.bench.search.layer_table import write_layer_table
 
 
@@ -45,3 +47,12 @@ def test_a_seed_repeats_itself(table):
 def test_a_level_that_most_seeds_did_not_reach_has_no_median(table):
     runs = [search_table(table, "random", 3, seed) for seed in range(3)]
     assert median_reached(runs) == (None, None, None)
+
+
+def test_a_table_that_lacks_networks_is_searched_by_ours_alone(tmp_path):
+    path = write_layer_table(tmp_path)
+    pd.read_csv(tmp_path / "t.csv").sample(40, random_state=0).to_csv(tmp_path / "t.csv")
+    table = read_search_table(path)
+    assert sorted(search_table(table, "pareto", 100, 0).rows) == list(range(40))
+    with pytest.raises(BadInput, match="search it with --sampler pareto"):
+        search_table(table, "tpe", 5, 0)
