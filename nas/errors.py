@@ -7,6 +7,7 @@
     │   └── UnknownStudy        2   fix the name (the nearest one is told)
     ├── NothingMeetsBudget      3   loosen the budget
     ├── StudyError              1   the study cannot go on as it stands
+    ├── AccuracyFailed          1   mend the function; the network is passed over
     └── TrainingDiverged        1   train again with a lower learning rate
 
 The number is the exit code of the command, class attribute `exit_code`. Problems of a device are
@@ -48,6 +49,10 @@ class NothingMeetsBudget(NasError):
 
 class StudyError(NasError):
     """A study cannot go on as it stands."""
+
+
+class AccuracyFailed(NasError):
+    """The user's own function found no accuracy of a network."""
 
 
 class TrainingDiverged(NasError):

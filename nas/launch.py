@@ -14,12 +14,9 @@ from latency_lut import (
     coverage,
     open_store,
 )
-from nas.accuracy.compute import fitting_threads
-from nas.accuracy.estimator import Estimator
-from nas.accuracy.supernet import Supernet
-from nas.accuracy.training import default_plan, train
 from nas.campaign.filling import fill
 from nas.campaign.ledger import space_keys
+from nas.estimators import check_accuracy, open_estimator
 from nas.front import Front, read_front
 from nas.measuring.access import check_precision, require_profile
 from nas.measuring.ceilings import note_ceilings
@@ -50,6 +47,7 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
         NasError, SpaceError, LutError, DeviceError: see each step.
     """
     check_sampler(request.sampler)
+    check_accuracy(request.accuracy)
     device = around.device(request.device)
     workspace = open_workspace(request.space, request.data, only=request.only)
     check_precision(workspace.space, request.precision)
@@ -67,7 +65,14 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     add_command(study, request.command)
     # A search that goes on must not propose again what it proposed from the same seed before.
     study.sampler = _sampler(settings, predictor, request.seed + len(study.get_trials(False)))
-    estimator = train_supernet(workspace, around, minutes=request.train_minutes, seed=request.seed)
+    estimator = open_estimator(
+        workspace,
+        request.accuracy,
+        around,
+        train_minutes=request.train_minutes,
+        limit_minutes=request.accuracy_minutes,
+        seed=request.seed,
+    )
     with around.bar("search") as report:
         search = Search(
             study,
@@ -149,25 +154,6 @@ def _tell_gaps(
         )
 
 
-def train_supernet(
-    workspace: Workspace, around: Surroundings, *, minutes: float | None, seed: int
-) -> Estimator:
-    """Trains the supernet of the space on the data, or goes on with, or reads, its checkpoint."""
-    supernet = Supernet(workspace.space, seed)
-    plan = default_plan(workspace.data, workspace.space, max_minutes=minutes, seed=seed)
-    threads = fitting_threads(workspace.data, workspace.space)
-    with around.bar("train") as report:
-        train(
-            supernet,
-            workspace.data,
-            plan,
-            checkpoint=workspace.supernet_file,
-            threads=threads,
-            on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
-        )
-    return Estimator(supernet, workspace.data, threads=threads)
-
-
 def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:
     return StudySettings(
         space=request.space,
@@ -177,6 +163,7 @@ def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:
         device=request.device,
         precision=request.precision,
         objective=workspace.quality_name,
+        accuracy=request.accuracy,
         supernet=str(workspace.supernet_file),
         sampler=request.sampler,
         max_latency_ms=request.max_latency_ms,
@@ -202,5 +189,6 @@ def _complete(workspace: Workspace, lut: Lut) -> bool:
 def _search_words(progress: SearchProgress) -> str:
     words = f"{progress.evaluated} of {progress.wanted} networks"
     words += f", {progress.repeated} proposed again" if progress.repeated else ""
+    words += f", {progress.failed} failed" if progress.failed else ""
     gain = progress.remaining_gain
     return words if gain is None else f"{words}, the next adds {gain:.1%}"

@@ -7,10 +7,7 @@ import optuna
 
 from device_agents import Device
 from latency_lut import open_store
-from nas.accuracy.checkpoint import load_supernet
-from nas.accuracy.compute import fitting_threads
-from nas.accuracy.estimator import Estimator
-from nas.errors import BadInput
+from nas.estimators import QualityEstimator, reopen_estimator
 from nas.front import Front, read_front
 from nas.measuring.access import require_profile
 from nas.measuring.measurement import open_rig
@@ -50,19 +47,9 @@ class OpenStudy:
         """With the data; raises DataError if they are gone."""
         return open_workspace(self.settings.space, self.settings.data, only=self.settings.only)
 
-    def estimator(self) -> Estimator:
-        """With the supernet as trained; raises BadInput if its file or the data are gone."""
-        workspace = self.workspace()
-        if not workspace.supernet_file.exists():
-            raise BadInput(
-                f"the supernet {workspace.supernet_file} of study {self.name!r} is gone, or its "
-                "data have changed; train it again with the same nas search"
-            )
-        supernet = load_supernet(
-            workspace.supernet_file, self.space, data=workspace.data.fingerprint
-        )
-        threads = fitting_threads(workspace.data, self.space)
-        return Estimator(supernet, workspace.data, threads=threads)
+    def estimator(self) -> QualityEstimator:
+        """As the search had it; raises BadInput if a supernet's file or the data are gone."""
+        return reopen_estimator(self.workspace(), self.settings.accuracy, self.name)
 
 
 def open_study(name: str, storage_url: str) -> OpenStudy:

@@ -10,8 +10,8 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from latency_lut import Prediction
-from nas.accuracy.estimator import Quality
-from nas.errors import StudyError
+from nas.errors import AccuracyFailed, StudyError, TrainingDiverged
+from nas.estimators import QualityEstimator
 from nas.interrupts import deferred_interrupt
 from nas.samplers import ParetoSampler
 from nas.study import read_settings, set_remaining_gain
@@ -20,17 +20,11 @@ from search_spaces import Architecture, Space, Value
 
 logger = logging.getLogger(__name__)
 
+_FAILED = "accuracy_failed"
 # Both our choice: so many proposals in a row that are expected to add less than so much.
 _CONVERGED_IN_ROW, _CONVERGED_GAIN = 10, 1e-3
 _FRUITLESS = 300  # our choice: so many proposals in a row without a new network end a search
-
-
-class QualityEstimator(Protocol):
-    """Says how good a network is."""
-
-    def evaluate(self, architecture: Architecture) -> Quality:
-        """Accuracy or bits per byte on held-out data."""
-        ...
+_FAILURES = 5  # our choice: so many networks without an accuracy since the last that had one
 
 
 class CostPredictor(Protocol):
@@ -50,6 +44,8 @@ class SearchProgress:
     repeated: int
     incomplete: int
     """Proposals with a segment that the LUT does not know."""
+    failed: int
+    """Networks whose accuracy could not be found."""
     remaining_gain: float | None
     """Of the front's hypervolume, what a network is expected to add; None: not known."""
 
@@ -73,7 +69,7 @@ class Search:
         self._estimator = estimator
         self._on_progress = on_progress
         self._done: dict[str, FrozenTrial] = {}
-        self._wanted = self._repeated = self._incomplete = 0
+        self._wanted = self._repeated = self._incomplete = self._failed = 0
         self._missing = ""  # a segment key that the LUT did not know
         self._fruitless: Counter[str] = Counter()  # since the last network that was evaluated
         self._until_converged, self._little = False, 0  # gain expected, so often in a row
@@ -86,7 +82,8 @@ class Search:
         ten networks in a row to add less than a thousandth to the front's hypervolume.
 
         Raises:
-            StudyError: most of hundreds of proposals have segments that the LUT does not know.
+            StudyError: most of hundreds of proposals have segments that the LUT does not know, or
+                the accuracies of several networks in a row could not be found.
             KeyboardInterrupt: Ctrl-C; the network in flight was finished, unless it came twice.
         """
         self._look_around()
@@ -149,7 +146,12 @@ class Search:
     def _evaluate(
         self, trial: Trial, architecture: Architecture, prediction: Prediction
     ) -> tuple[float, float, float]:
-        quality = self._estimator.evaluate(architecture)
+        try:
+            quality = self._estimator.evaluate(architecture)
+        except (AccuracyFailed, TrainingDiverged) as exc:
+            logger.warning("%s is passed over: %s", architecture.id, exc)
+            trial.set_user_attr(_FAILED, str(exc))
+            raise optuna.TrialPruned from exc
         first, *others = prediction.phases
         attributes = {
             "low_ms": first.low_ns * MS,
@@ -183,6 +185,9 @@ class Search:
         if "duplicate_of" in trial.user_attrs:
             self._repeated += 1
             self._fruitless["repeated"] += 1
+        elif _FAILED in trial.user_attrs:
+            self._failed += 1
+            self._fruitless["failed"] += 1
         elif trial.state == TrialState.PRUNED:
             self._incomplete += 1
             self._fruitless["incomplete"] += 1
@@ -196,11 +201,17 @@ class Search:
                 wanted=self._wanted,
                 repeated=self._repeated,
                 incomplete=self._incomplete,
+                failed=self._failed,
                 remaining_gain=self._remaining_gain(),
             )
         )
         if len(self._done) >= self._wanted or self._has_converged():
             study.stop()
+        elif self._fruitless["failed"] >= _FAILURES:
+            raise StudyError(
+                f"the accuracies of {_FAILURES} networks in a row could not be found; the last: "
+                f"{trial.user_attrs[_FAILED]}. Mend it, and the same command goes on"
+            )
         elif self._fruitless.total() >= _FRUITLESS:
             self._give_up(study)
 

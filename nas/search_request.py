@@ -3,8 +3,12 @@
 import shlex
 from dataclasses import dataclass
 
+from nas.accuracy.method import SUPERNET
 from nas.errors import BadInput
 from search_spaces import FP32
+
+_MINUTES = ("train_minutes", "profile_minutes", "accuracy_minutes")
+_ABOVE_0 = ("max_latency_ms", "max_memory_mib", *_MINUTES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,16 +26,18 @@ class SearchRequest:
     only: tuple[str, ...] = ()
     trials: int = 60
     sampler: str = "pareto"
+    accuracy: str = SUPERNET
     seed: int = 0
     precision: str = FP32
     max_latency_ms: float | None = None
     max_memory_mib: float | None = None
     train_minutes: float | None = None
     profile_minutes: float | None = None
+    accuracy_minutes: float | None = None
     until_converged: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("max_latency_ms", "max_memory_mib", "train_minutes", "profile_minutes"):
+        for name in _ABOVE_0:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadInput(f"{_option(name)} {value:g}: must be above 0")

@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from latency_lut import StoreError, driver_url, open_store
+from nas.accuracy.method import SUPERNET
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
 from search_spaces import FP32, Task, read_task
@@ -43,8 +44,10 @@ class StudySettings:
     precision: str
     objective: QualityName
     """`accuracy` (higher is better) or `bits_per_byte` (lower is better)."""
+    accuracy: str = SUPERNET
+    """How accuracies were found, as `--accuracy` names it."""
     supernet: str
-    """File of the trained supernet."""
+    """File of the trained supernet, where there is one."""
     sampler: str
     max_latency_ms: float | None = None
     max_memory_mib: float | None = None

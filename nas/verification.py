@@ -47,7 +47,7 @@ class Verification:
 def verify(
     study: optuna.Study,
     rig: Rig,
-    modules: Callable[[Architecture], Mapping[str, nn.Module]],
+    modules: Callable[[Architecture], Mapping[str, nn.Module] | None],
     *,
     on_progress: Callable[[VerificationProgress], None] = lambda _: None,
 ) -> Verification:
@@ -58,7 +58,7 @@ def verify(
     Args:
         study: of `rig.space`.
         rig: the study's device.
-        modules: the trained modules of an architecture, by place.
+        modules: the trained modules of an architecture, by place; None for random ones.
         on_progress: called before and after each network.
 
     Raises:
@@ -87,7 +87,7 @@ def verify(
 def _verified_record(
     rig: Rig,
     architecture: Architecture,
-    modules: Callable[[Architecture], Mapping[str, nn.Module]],
+    modules: Callable[[Architecture], Mapping[str, nn.Module] | None],
 ) -> NetworkRecord:
     """What a verification measured before it was killed counts; else measured now."""
     stored = rig.store.networks(

@@ -54,10 +54,12 @@ def parse_only(space: Space, texts: Iterable[str]) -> dict[str, tuple[Value, ...
     return only
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """A space for a data set, and the file of the supernet trained for the two."""
+    """A space for a data set, and where networks trained for the two are kept."""
 
+    reference: str
+    """What `load_space` takes for the space, before it is restricted."""
     space: Space
     data: ImageData | TextData
     supernet_file: Path
@@ -66,6 +68,11 @@ class Workspace:
     def quality_name(self) -> QualityName:
         """What networks are scored by on this data."""
         return "accuracy" if isinstance(self.data, ImageData) else "bits_per_byte"
+
+    def folder_alone(self, epochs: float) -> Path:
+        """Of networks that were trained alone for so many epochs."""
+        file = self.supernet_file
+        return file.with_name(f"{file.stem}-alone-{epochs:g}")
 
     @property
     def input_notes(self) -> dict[str, str]:
@@ -101,7 +108,8 @@ def open_workspace(
     data = load_data(data_reference)
     space = load_space(reference, data.task)
     space = restrict(space, parse_only(space, only))
-    return Workspace(space, data, folder / f"{space.name}-{data.fingerprint}-{space.digest}.npz")
+    file = folder / f"{space.name}-{data.fingerprint}-{space.digest}.npz"
+    return Workspace(reference=reference, space=space, data=data, supernet_file=file)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -7,7 +7,13 @@ from search_spaces.blocks.mixture import set_router_noise
 from search_spaces.choice import Choice
 from search_spaces.cost import CostTable, NetworkCost, SegmentCost, network_cost, segment_cost
 from search_spaces.equal_weights import set_equal_weights_apart
-from search_spaces.errors import ExportError, InvalidArchitecture, SpaceError, UnknownSpace
+from search_spaces.errors import (
+    ExportError,
+    InvalidArchitecture,
+    SpaceError,
+    UnknownSpace,
+    UserFileError,
+)
 from search_spaces.export import (
     SegmentExporter,
     export_network,
@@ -25,6 +31,7 @@ from search_spaces.registry import BUILT_IN, load_space
 from search_spaces.space import INACTIVE, Codes, Place, Space
 from search_spaces.stitching import place_of
 from search_spaces.task import ImageTask, Task, TextTask, read_task
+from search_spaces.user_file import failure_in_file, load_from_file
 
 __all__ = [
     "BUILT_IN",
@@ -57,14 +64,17 @@ __all__ = [
     "TensorSpec",
     "TextTask",
     "UnknownSpace",
+    "UserFileError",
     "Value",
     "carried_name",
     "check_precision",
     "export_network",
     "export_segment",
+    "failure_in_file",
     "graph_inputs",
     "hybrid",
     "language",
+    "load_from_file",
     "load_space",
     "mobile",
     "network_cost",

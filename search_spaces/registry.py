@@ -1,12 +1,9 @@
 """Spaces by name: those that come with the project, and any in a user's file."""
 
 import difflib
-import hashlib
-import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 from search_spaces.errors import SpaceError, UnknownSpace
 from search_spaces.hybrid import hybrid
@@ -14,6 +11,7 @@ from search_spaces.language import language
 from search_spaces.mobile import mobile
 from search_spaces.space import Space
 from search_spaces.task import ImageTask, Task
+from search_spaces.user_file import failure_in_file, load_from_file
 
 Builder = Callable[[Task | None], Space]
 
@@ -21,8 +19,6 @@ BUILT_IN: Mapping[str, Builder] = MappingProxyType(
     {"hybrid": hybrid, "language": language, "mobile": mobile}
 )
 """Builders of the spaces that come with the project, by name."""
-
-_PRIVATE_PREFIX = "_own_space_"  # so that a user's file `onnx.py` shadows nothing
 
 
 def load_space(reference: str, task: Task | None = None) -> Space:
@@ -42,7 +38,7 @@ def load_space(reference: str, task: Task | None = None) -> Space:
     path, colon, name = reference.rpartition(":")
     if not colon or not path.endswith(".py") or not name:
         raise UnknownSpace(_unknown(reference))
-    return _built(reference, _named(_run_file(Path(path)), name, Path(path)), task)
+    return _built(reference, load_from_file(Path(path), name), task)
 
 
 def _unknown(reference: str) -> str:
@@ -51,32 +47,6 @@ def _unknown(reference: str) -> str:
     if reference.endswith(".py"):
         hint = f"; which space in that file? Write {reference}:NAME"
     return f"No space {reference!r}{hint}\nBuilt in: {', '.join(BUILT_IN)}; your own: FILE.py:NAME"
-
-
-def _run_file(path: Path) -> ModuleType:
-    """The file as a module under a private name; run anew on each call, as it may have changed."""
-    if not path.is_file():
-        raise UnknownSpace(f"No file {path}; a space of your own is FILE.py:NAME")
-    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-    spec = importlib.util.spec_from_file_location(_PRIVATE_PREFIX + digest, path)
-    if spec is None or spec.loader is None:
-        raise SpaceError(f"{path} cannot be read as Python")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up there
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - a user's file may fail in any way
-        del sys.modules[spec.name]
-        raise SpaceError(f"{path} failed while it was run: {_one_line(exc, path)}") from exc
-    return module
-
-
-def _named(module: ModuleType, name: str, path: Path) -> object:
-    if hasattr(module, name):
-        return getattr(module, name)
-    near = difflib.get_close_matches(name, vars(module), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UnknownSpace(f"{path} has no {name!r}{hint}")
 
 
 def _built(reference: str, found: object, task: Task | None) -> Space:
@@ -98,7 +68,7 @@ def _called(reference: str, found: object, task: Task | None) -> Space:
         raise
     except Exception as exc:  # noqa: BLE001 - a user's builder may fail in any way
         path = Path(reference.rpartition(":")[0])
-        raise SpaceError(f"{reference} failed: {_one_line(exc, path)}") from exc
+        raise SpaceError(f"{reference} failed: {failure_in_file(exc, path)}") from exc
     if not isinstance(space, Space):
         raise SpaceError(_not_a_space(f"{reference}(task)", space))
     return space
@@ -114,23 +84,3 @@ def _ends(task: Task) -> tuple[int, int]:
 def _not_a_space(what: str, found: object) -> str:
     kind = type(found).__name__
     return f"{what} is a {kind}; expected a Space, or a function of a task that gives one"
-
-
-def _one_line(exc: BaseException, path: Path) -> str:
-    """What failed and, if the traceback passes through the file, in which of its lines."""
-    lines = [number for frame, number in _frames(exc) if Path(frame).resolve() == path.resolve()]
-    if isinstance(exc, SyntaxError) and exc.lineno is not None:
-        lines, text = [exc.lineno], exc.msg
-    else:
-        text = " ".join(str(exc).split())
-    where = f" (line {lines[-1]})" if lines else ""
-    return f"{type(exc).__name__}: {text}{where}"
-
-
-def _frames(exc: BaseException) -> list[tuple[str, int]]:
-    found = []
-    trace = exc.__traceback__
-    while trace is not None:
-        found.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-        trace = trace.tb_next
-    return found

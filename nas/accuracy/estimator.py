@@ -33,9 +33,10 @@ class Quality:
     direction: Literal["maximize", "minimize"]
     value: float
     """Accuracy in [0, 1], or bits for each byte of text."""
-    standard_error: float
-    samples: int
-    """Held-out images, or windows of a context each, that were used."""
+    standard_error: float | None
+    """None where it is not known."""
+    samples: int | None
+    """Held-out images, or windows of a context each, that were used; None where not known."""
 
 
 class Estimator:

@@ -145,9 +145,10 @@ class _Run:
             yield self._progress(loss)
 
     def state(self) -> TrainingState:
-        """All that `restore` needs."""
+        """All that `restore` needs; a finished training needs no moments any more."""
         weights = self._supernet.weights
-        known = {name: self._adam.state[w] for name, w in weights.items() if w in self._adam.state}
+        moved = self._adam.state
+        known = {name: moved[w] for name, w in weights.items() if w in moved and not self.finished}
         return TrainingState(
             space=space_label(self._supernet.space),
             data=self._data.fingerprint,
@@ -214,7 +215,7 @@ class _Run:
         space, plan = self._supernet.space, self.plan
         rng = np.random.default_rng([plan.seed, self.step])
         others = [space.sample(rng) for _ in range(plan.random_networks)]
-        if self.step % plan.smallest_every == 0:
+        if plan.smallest_every and self.step % plan.smallest_every == 0:
             others.insert(0, space.smallest())
         labels = targets = batch.targets.flatten()
         losses = []

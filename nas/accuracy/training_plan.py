@@ -33,10 +33,10 @@ class TrainingPlan:
     """The highest, after a linear rise and before half a cosine down."""
     weight_decay: float = 0.02
     random_networks: int = 1
-    """Drawn anew for each step; 1 or more."""
+    """Drawn anew for each step; none where the largest learns in every step."""
     smallest_every: int = 1
-    """The smallest network learns in every so many steps. Its weights are a part of all others':
-    where it learns much more often than they do, it becomes the best of all."""
+    """The smallest network learns in every so many steps, 0 for never. Its weights are a part of
+    all others': where it learns much more often than they do, it becomes the best of all."""
     largest_every: int = 1
     """The largest network learns in every so many steps: its backward pass costs more than all
     else, and its weights are also the others'."""
@@ -55,14 +55,38 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 2 or not self.lr > 0:
             raise BadInput("a training needs steps >= 1, batch >= 2 and lr > 0.")
-        if min(self.random_networks, self.smallest_every, self.largest_every) < 1:
+        if min(self.random_networks, self.smallest_every, self.largest_every - 1) < 0:
             raise BadInput(
-                "a training needs random_networks, smallest_every and largest_every >= 1."
+                "a training needs random_networks and smallest_every >= 0, and largest_every >= 1."
             )
+        if self.random_networks == 0 and self.largest_every > 1:
+            raise BadInput("a training without random networks needs largest_every 1.")
         if not 0 <= self.teacher_share <= 1:
             raise BadInput("a training needs teacher_share in [0, 1].")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise BadInput(f"a training of {self.max_minutes:g} minutes; it must be above 0.")
+
+    def alone(self, data: Data, epochs: float) -> "TrainingPlan":
+        """The same recipe for a single network: it alone learns in each step, from labels.
+
+        Args:
+            data: to be trained on.
+            epochs: passes over the training part, at least one step; of texts, passes over as many
+                bytes as it has.
+        """
+        return replace(
+            self,
+            steps=max(1, round(epochs * self._steps_an_epoch(data))),
+            random_networks=0,
+            smallest_every=0,
+            largest_every=1,
+            max_minutes=None,
+        )
+
+    def _steps_an_epoch(self, data: Data) -> float:
+        if isinstance(data, ImageData):
+            return len(data.train_y) / min(self.batch, len(data.train_y))
+        return len(data.train) / (self.batch * min(self.window or data.context, data.context))
 
 
 def default_plan(

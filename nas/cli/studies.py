@@ -59,8 +59,22 @@ def search(
     ] = False,
     precision: Precision = "fp32",
     only: Only = None,
+    accuracy: Annotated[
+        str,
+        typer.Option(
+            "--accuracy",
+            metavar="METHOD",
+            help="supernet: all networks share the weights of one, trained first; train:EPOCHS: "
+            "each is trained alone; FILE.py:FUNCTION: your own, called with a network and its "
+            "architecture.",
+        ),
+    ] = "supernet",
     train_minutes: Annotated[
         float | None, typer.Option("--train-minutes", help="At most, for the supernet.")
+    ] = None,
+    accuracy_minutes: Annotated[
+        float | None,
+        typer.Option("--accuracy-minutes", help="At most, for a network by FILE.py:FUNCTION: 30."),
     ] = None,
     profile_minutes: Annotated[
         float | None, typer.Option("--profile-minutes", help="At most, for what the LUT lacks.")
@@ -90,6 +104,8 @@ def search(
         precision=precision,
         max_latency_ms=max_latency_ms,
         max_memory_mib=max_memory_mib,
+        accuracy=accuracy,
+        accuracy_minutes=accuracy_minutes,
         train_minutes=train_minutes,
         profile_minutes=profile_minutes,
         until_converged=until_converged,

@@ -52,11 +52,12 @@ def source_of_study(opened: OpenStudy, file: Path, precision: str | None) -> Exp
     plan = Quantization()
     if wanted != FP32:
         plan = quantization_on(workspace.data, segments, wanted)
+    modules = opened.estimator().modules(architecture)
     return ExportSource(
         space=opened.space,
         architecture=architecture,
-        weights=f"study {opened.name}",
-        modules=opened.estimator().modules(architecture),
+        weights="random" if modules is None else f"study {opened.name}",
+        modules=modules,
         notes=workspace.input_notes,
         quantization=plan,
     )

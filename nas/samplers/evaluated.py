@@ -67,6 +67,12 @@ class TrialReader:
             variances=np.array([read.variance for read in found.values()]),
         )
 
+    def given_up(self, study: Study) -> Codes:
+        """(n, C) networks of pruned trials: what they were pruned for would come again."""
+        trials = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+        found = [read.codes for t in trials if (read := self._decoded(t, np.nan, 0.0)) is not None]
+        return np.stack(found) if found else np.empty((0, len(self._candidates.sizes)), np.int16)
+
     def _read(self, study: Study, trial: FrozenTrial) -> "_Read | None":
         """None where it is of other parameters, or no suggestion was made yet."""
         if trial.state == TrialState.RUNNING:

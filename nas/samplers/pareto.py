@@ -108,7 +108,8 @@ class ParetoSampler(BaseSampler):
         seen = self._trials.read(study, trial)
         costs = self._candidates.known(seen.codes).costs
         seen = seen.rows(np.flatnonzero(~np.isnan(costs).any(axis=1)))
-        codes, known = self._proposed(usual, model, seen)
+        tried = np.concatenate([seen.codes, self._trials.given_up(study)])
+        codes, known = self._proposed(usual, self._parents(model, seen), tried)
         if not len(codes):  # all that there is was proposed: what becomes of it is the study's
             return self._candidates.decode(usual[0][self._rng.integers(len(usual[0]))])
         if len(seen) < _FIRST_POINTS or seen.done.sum() < 2:
@@ -134,14 +135,14 @@ class ParetoSampler(BaseSampler):
         return self._usual, self._model
 
     def _proposed(
-        self, usual: tuple[Codes, Known], model: GainModel, seen: Evaluated
+        self, usual: tuple[Codes, Known], parents: Codes, tried: Codes
     ) -> tuple[Codes, Known]:
-        """What was not proposed yet: within the budgets, or what exceeds them least."""
+        """What was not tried yet: within the budgets, or what exceeds them least."""
         codes, known = usual
         if self._candidates.everything() is None:
-            codes = proposals(self._candidates, self._parents(model, seen), _PROPOSED, self._rng)
+            codes = proposals(self._candidates, parents, _PROPOSED, self._rng)
             known = self._candidates.known(codes)
-        fresh = ~among(codes, seen.codes) & ~np.isnan(known.costs).any(axis=1)
+        fresh = ~among(codes, tried) & ~np.isnan(known.costs).any(axis=1)
         within = fresh & (known.violations <= 0)
         if not within.any():
             least = np.min(known.violations[fresh], initial=np.inf)

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 
 from latency_lut import Predictor
 from nas.campaign.profiling import profile
-from nas.errors import StudyError
+from nas.errors import AccuracyFailed, StudyError
 from nas.samplers import ParetoSampler, SpaceCandidates
 from nas.search import Search
 from nas.study import read_remaining_gain
@@ -225,3 +225,49 @@ def test_other_samplers_do_not_say_what_is_left_to_gain(predictor):
     search_for(study, predictor, on_progress=seen.append)[0].run(3, until_converged=True)
     assert {progress.remaining_gain for progress in seen} == {None}
     assert read_remaining_gain(study) is None
+
+
+class FailingEstimator(CountingEstimator):
+    """Finds no accuracy of the networks of these numbers, counted from 0."""
+
+    def __init__(self, space, failing):
+        super().__init__(space)
+        self.failing = failing
+
+    def evaluate(self, architecture):
+        quality = super().evaluate(architecture)
+        if len(self.asked) - 1 in self.failing:
+            raise AccuracyFailed("own.py:score failed: ValueError: too wide (line 3)")
+        return quality
+
+
+def test_a_network_without_an_accuracy_is_passed_over_and_the_search_goes_on(predictor):
+    study, seen = new_study(), []
+    estimator = FailingEstimator(predictor.space, {0, 3, 4})
+    search = Search(study, predictor.space, predictor, estimator, on_progress=seen.append)
+    search.run(8)
+    assert len(evaluated(study)) == 8
+    failed = [t for t in study.trials if "accuracy_failed" in t.user_attrs]
+    assert {t.state for t in failed} == {TrialState.PRUNED}
+    assert "too wide (line 3)" in failed[0].user_attrs["accuracy_failed"]
+    assert seen[-1].failed == len(failed) >= 3
+
+
+def test_a_search_ends_where_no_accuracy_can_be_found_and_tells_why(predictor):
+    study = new_study()
+    estimator = FailingEstimator(predictor.space, set(range(1, 99)))
+    with pytest.raises(StudyError) as caught:
+        Search(study, predictor.space, predictor, estimator).run(8)
+    assert str(caught.value) == (
+        "the accuracies of 5 networks in a row could not be found; the last: own.py:score failed: "
+        "ValueError: too wide (line 3). Mend it, and the same command goes on"
+    )
+    assert len(evaluated(study)) == 1
+
+
+def test_the_sampler_never_proposes_again_what_failed(predictor):
+    study = new_study()
+    study.sampler = ParetoSampler(SpaceCandidates(predictor), best=1.0, seed=0)
+    estimator = FailingEstimator(predictor.space, {2, 5, 6, 9})
+    Search(study, predictor.space, predictor, estimator).run(12)
+    assert len(set(estimator.asked)) == len(estimator.asked) == 16

@@ -10,6 +10,7 @@ from search_spaces import (
     SpaceError,
     TextTask,
     UnknownSpace,
+    UserFileError,
     load_space,
 )
 
@@ -73,7 +74,7 @@ def test_a_file_without_a_name_tells_what_to_write():
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(UnknownSpace, match="No file nowhere/mine.py"):
+    with pytest.raises(UserFileError, match="No file nowhere/mine.py"):
         load_space("nowhere/mine.py:space")
 
 

@@ -1,0 +1,79 @@
+"""How good a network is when it is trained alone: no shared weights, the supernet's own recipe."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from nas.accuracy.estimator import Estimator, Quality
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import TrainingProgress, train
+from nas.accuracy.training_plan import TrainingPlan, default_plan
+from nas.data import Data
+from search_spaces import Architecture, Space
+
+
+class AloneEstimator:
+    """Trains each network from random weights and scores it; slow, and what a supernet stands for.
+
+    What was trained is kept and never trained again; a training that was killed goes on. Not safe
+    for threads.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        data: Data,
+        *,
+        epochs: float,
+        folder: Path,
+        held_out: int | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        on_step: Callable[[TrainingProgress], None] = lambda _: None,
+    ) -> None:
+        """Trains nothing yet.
+
+        Args:
+            space: of the networks.
+            data: trained on its training part, scored on its held-out part.
+            epochs: passes over the training part, for each network.
+            folder: where trained networks are kept, one file each.
+            held_out: as in `Estimator`.
+            seed: of first weights and of batches.
+            threads: of the CPU; None for PyTorch's own number.
+            on_step: called after each step of a training.
+        """
+        self._space, self._data, self._folder = space, data, folder
+        self._held_out, self._threads, self._on_step = held_out, threads, on_step
+        self._plan = alone_plan(space, data, epochs, seed)
+
+    def evaluate(self, architecture: Architecture) -> Quality:
+        """Accuracy, or bits per byte, of the architecture after its own training."""
+        return self._trained(architecture).evaluate(architecture)
+
+    def modules(self, architecture: Architecture) -> dict[str, nn.Module]:
+        """The trained blocks by place, as an export takes them."""
+        return self._trained(architecture).modules(architecture)
+
+    def _trained(self, architecture: Architecture) -> Estimator:
+        supernet = Supernet(only_network(self._space, architecture), self._plan.seed)
+        train(
+            supernet,
+            self._data,
+            self._plan,
+            checkpoint=self._folder / f"{architecture.id}.npz",
+            threads=self._threads,
+            on_step=self._on_step,
+        )
+        return Estimator(supernet, self._data, held_out=self._held_out, threads=self._threads)
+
+
+def alone_plan(space: Space, data: Data, epochs: float, seed: int = 0) -> TrainingPlan:
+    """The recipe of the space's supernet, for one network of it."""
+    return default_plan(data, space, seed=seed).alone(data, epochs)
+
+
+def only_network(space: Space, architecture: Architecture) -> Space:
+    """The part of the space that holds this one network; it keeps its id."""
+    return space.restricted({name: (value,) for name, value in architecture.choices.items()})

@@ -1,0 +1,129 @@
+"""From the name of a way to find accuracies to the estimator that a search asks."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import nn
+
+from nas.accuracy.alone import AloneEstimator
+from nas.accuracy.checkpoint import load_supernet
+from nas.accuracy.compute import fitting_threads
+from nas.accuracy.estimator import Estimator, Quality
+from nas.accuracy.method import Method, read_method
+from nas.accuracy.own_function import OwnFunction, check_function
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import default_plan, train
+from nas.errors import BadInput
+from nas.surroundings import Surroundings
+from nas.workspace import Workspace
+from search_spaces import Architecture
+
+_LIMIT_MINUTES = 30.0  # our choice: how long a function of the user's may take for a network
+
+
+class QualityEstimator(Protocol):
+    """Says how good a network is."""
+
+    def evaluate(self, architecture: Architecture) -> Quality:
+        """Accuracy or bits per byte on held-out data.
+
+        Raises:
+            AccuracyFailed, TrainingDiverged: of this network there is none.
+        """
+        ...
+
+    def modules(self, architecture: Architecture) -> Mapping[str, nn.Module] | None:
+        """Its trained blocks by place; None where they are not known here."""
+        ...
+
+
+def check_accuracy(accuracy: str) -> None:
+    """Raises BadInput, or UserFileError, where there is no such method."""
+    function = read_method(accuracy).function
+    if function is not None:
+        check_function(function)
+
+
+def open_estimator(
+    workspace: Workspace,
+    accuracy: str,
+    around: Surroundings,
+    *,
+    train_minutes: float | None = None,
+    limit_minutes: float | None = None,
+    seed: int = 0,
+) -> QualityEstimator:
+    """For a search; a supernet is trained first, or its training goes on.
+
+    Args:
+        workspace: space and data.
+        accuracy: a method as `read_method` takes it.
+        around: with the progress bar.
+        train_minutes: at most, for the supernet; None for the default.
+        limit_minutes: at most, for one network by a function of the user's; None for the default.
+        seed: of the supernet.
+
+    Raises:
+        BadInput: no such method, or what it names cannot be used.
+        TrainingDiverged: of the supernet.
+    """
+    method = read_method(accuracy)
+    if not method.is_supernet:
+        return _by_itself(workspace, method, limit_minutes)
+    return train_supernet(workspace, around, minutes=train_minutes, seed=seed)
+
+
+def reopen_estimator(workspace: Workspace, accuracy: str, study: str) -> QualityEstimator:
+    """As it was in the study's search; no supernet is trained.
+
+    Raises:
+        BadInput: the supernet's file is gone, or what the method names cannot be used.
+    """
+    method = read_method(accuracy)
+    if not method.is_supernet:
+        return _by_itself(workspace, method, None)
+    if not workspace.supernet_file.exists():
+        raise BadInput(
+            f"the supernet {workspace.supernet_file} of study {study!r} is gone, or its "
+            "data have changed; train it again with the same nas search"
+        )
+    space, data = workspace.space, workspace.data
+    supernet = load_supernet(workspace.supernet_file, space, data=data.fingerprint)
+    return Estimator(supernet, data, threads=fitting_threads(data, space))
+
+
+def train_supernet(
+    workspace: Workspace, around: Surroundings, *, minutes: float | None, seed: int
+) -> Estimator:
+    """Trains the supernet of the space on the data, or goes on with, or reads, its checkpoint."""
+    supernet = Supernet(workspace.space, seed)
+    plan = default_plan(workspace.data, workspace.space, max_minutes=minutes, seed=seed)
+    threads = fitting_threads(workspace.data, workspace.space)
+    with around.bar("train") as report:
+        train(
+            supernet,
+            workspace.data,
+            plan,
+            checkpoint=workspace.supernet_file,
+            threads=threads,
+            on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
+        )
+    return Estimator(supernet, workspace.data, threads=threads)
+
+
+def _by_itself(
+    workspace: Workspace, method: Method, limit_minutes: float | None
+) -> QualityEstimator:
+    """Without a supernet."""
+    space = workspace.space
+    if method.function is not None:
+        minutes = _LIMIT_MINUTES if limit_minutes is None else limit_minutes
+        return OwnFunction(method.function, workspace.reference, space, limit_s=60 * minutes)
+    assert method.epochs is not None
+    return AloneEstimator(
+        space,
+        workspace.data,
+        epochs=method.epochs,
+        folder=workspace.folder_alone(method.epochs),
+        threads=fitting_threads(workspace.data, space),
+    )
