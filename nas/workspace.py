@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from nas.data import ImageData, TextData, load_data
+from nas.data import ImageData, TextData, fewer_images, load_data
 from nas.errors import BadInput
 from nas.front_row import QualityName
 from search_spaces import Choice, Space, Task, TextTask, Value, load_space
@@ -96,9 +96,17 @@ def open_workspace(
     data_reference: str,
     *,
     only: Iterable[str] = (),
+    images: int | None = None,
     folder: Path = SUPERNETS,
 ) -> Workspace:
     """The space fitted to the data; nothing is trained yet.
+
+    Args:
+        reference: of the space.
+        data_reference: as `load_data` takes it.
+        only: restrictions of the space.
+        images: of the training part, so many only; None for all.
+        folder: where supernets are kept.
 
     Raises:
         SpaceError: no such space, or it is for another kind of data.
@@ -106,6 +114,8 @@ def open_workspace(
         BadInput: a restriction that cannot be read.
     """
     data = load_data(data_reference)
+    if images is not None:
+        data = fewer_images(data, images)
     space = load_space(reference, data.task)
     space = restrict(space, parse_only(space, only))
     file = folder / f"{space.name}-{data.fingerprint}-{space.digest}.npz"

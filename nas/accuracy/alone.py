@@ -18,6 +18,9 @@ class AloneEstimator:
 
     What was trained is kept and never trained again; a training that was killed goes on. Not safe
     for threads.
+
+    Attributes:
+        trained_s: seconds that the trainings of the networks asked for took, whenever that was.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class AloneEstimator:
         self._space, self._data, self._folder = space, data, folder
         self._held_out, self._threads, self._on_step = held_out, threads, on_step
         self._plan = alone_plan(space, data, epochs, seed)
+        self.trained_s = 0.0
 
     def evaluate(self, architecture: Architecture) -> Quality:
         """Accuracy, or bits per byte, of the architecture after its own training."""
@@ -58,7 +62,7 @@ class AloneEstimator:
 
     def _trained(self, architecture: Architecture) -> Estimator:
         supernet = Supernet(only_network(self._space, architecture), self._plan.seed)
-        train(
+        result = train(
             supernet,
             self._data,
             self._plan,
@@ -66,6 +70,7 @@ class AloneEstimator:
             threads=self._threads,
             on_step=self._on_step,
         )
+        self.trained_s += result.elapsed_s
         return Estimator(supernet, self._data, held_out=self._held_out, threads=self._threads)
 
 

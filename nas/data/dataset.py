@@ -8,7 +8,7 @@ Shapes: n images or bytes, C channels, H x W pixels.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -150,6 +150,20 @@ def split_images(
         test_x=test_x,
         test_y=test_y,
     )
+
+
+def fewer_images(data: Data, count: int) -> ImageData:
+    """The same with `count` images of the training part, drawn at random; what is held out stays.
+
+    Raises:
+        DataError: texts, or not so many images.
+    """
+    if not isinstance(data, ImageData):
+        raise DataError(f"{data.name}: no images, so there is no number of them to choose.")
+    if not 0 < count <= len(data.train_y):
+        raise DataError(f"{data.name}: {count} images of the {len(data.train_y)} to train on.")
+    kept = np.random.default_rng(_SPLIT_SEED).permutation(len(data.train_y))[:count]
+    return replace(data, train_x=data.train_x[kept], train_y=data.train_y[kept])
 
 
 def split_text(name: str, text: bytes, context: int) -> TextData:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.data import ImageData, TextData, load_data
+from nas.data import ImageData, TextData, fewer_images, load_data
 from nas.errors import DataError
 from search_spaces import ImageTask, TextTask
 
@@ -74,6 +74,17 @@ def test_the_same_reference_gives_the_same_split_and_fingerprint() -> None:
 
     assert first.fingerprint == second.fingerprint
     assert torch.equal(first.held_out_x, second.held_out_x)
+
+
+def test_fewer_images_are_another_data_set_with_the_same_held_out_part() -> None:
+    digits = load_data("digits")
+    few = fewer_images(digits, 100)
+    assert isinstance(digits, ImageData)
+    assert len(few.train_y) == len(few.train_x) == 100
+    assert few.held_out_x is digits.held_out_x
+    assert few.fingerprint == fewer_images(digits, 100).fingerprint != digits.fingerprint
+    with pytest.raises(DataError, match="0 images of the 1438"):
+        fewer_images(digits, 0)
 
 
 def test_mean_and_deviation_are_those_of_the_training_part() -> None:

@@ -1,0 +1,119 @@
+"""Networks drawn at random, scored with the supernet's weights and trained alone.
+
+The supernet's score is that of a search. Alone, a network is trained by the same recipe and scored
+on all the held-out data.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.accuracy.alone import AloneEstimator
+from nas.accuracy.checkpoint import read_checkpoint
+from nas.accuracy.compute import fitting_threads
+from nas.bench.ranking.comparison import RankedNetwork, Ranking, compared
+from nas.errors import BadInput
+from nas.estimators import train_supernet
+from nas.surroundings import Surroundings
+from nas.workspace import Workspace, open_workspace
+from search_spaces import Architecture, Space
+
+_ALL = 1_000_000  # held-out images or windows: more than there are
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingRun:
+    """What was compared, and the seconds that it took, trainings of earlier calls included."""
+
+    space: str
+    data: str
+    epochs: float
+    seed: int
+    ranking: Ranking
+    training_s: float
+    """Of the supernet."""
+    scoring_s: float
+    """Of all networks, with the supernet's weights."""
+    alone_s: float
+    """Training all networks, one after the other."""
+
+
+def run_ranking(
+    reference: str,
+    data: str,
+    around: Surroundings,
+    *,
+    networks: int,
+    epochs: float,
+    only: Iterable[str] = (),
+    images: int | None = None,
+    train_minutes: float | None = None,
+    seed: int = 1,
+) -> RankingRun:
+    """Trains the supernet, then each network; what was trained before is not trained again.
+
+    Args:
+        reference: of the space.
+        data: as `load_data` takes it.
+        around: with the progress bar.
+        networks: to be drawn, three or more.
+        epochs: passes over the training part, for each network alone.
+        only: restrictions of the space.
+        images: of the training part, so many only.
+        train_minutes: at most, for the supernet.
+        seed: of the drawing; trainings have a seed of their own.
+
+    Raises:
+        SpaceError, BadInput: see `open_workspace`; or epochs that are not above 0.
+        TrainingDiverged: of any network.
+    """
+    if not epochs > 0:
+        raise BadInput(f"--epochs {epochs:g}: must be above 0")
+    workspace = open_workspace(reference, data, only=only, images=images)
+    drawn = _drawn(workspace.space, networks, seed)
+    supernet = train_supernet(workspace, around, minutes=train_minutes, seed=0)
+    began = time.monotonic()
+    shared = [supernet.evaluate(architecture) for architecture in drawn]
+    scoring_s = time.monotonic() - began
+    scored = []
+    with around.bar("alone") as report:
+        alone = _alone(workspace, epochs)
+        for number, architecture in enumerate(drawn):
+            report(number / len(drawn), None, f"{number} of {len(drawn)} networks")
+            quality = alone.evaluate(architecture)
+            scored.append(
+                RankedNetwork(architecture=architecture, shared=shared[number], alone=quality)
+            )
+        report(1.0, None, f"{len(drawn)} networks")
+    return RankingRun(
+        space=reference,
+        data=data,
+        epochs=epochs,
+        seed=seed,
+        ranking=compared(scored),
+        training_s=read_checkpoint(workspace.supernet_file).elapsed_s,
+        scoring_s=scoring_s,
+        alone_s=alone.trained_s,
+    )
+
+
+def _alone(workspace: Workspace, epochs: float) -> AloneEstimator:
+    return AloneEstimator(
+        workspace.space,
+        workspace.data,
+        epochs=epochs,
+        folder=workspace.folder_alone(epochs),
+        held_out=_ALL,
+        threads=fitting_threads(workspace.data, workspace.space),
+    )
+
+
+def _drawn(space: Space, count: int, seed: int) -> list[Architecture]:
+    """Different networks, at random; all there are where these are fewer."""
+    rng, found = np.random.default_rng(seed), dict[str, Architecture]()
+    while len(found) < min(count, space.count()):
+        architecture = space.sample(rng)
+        found.setdefault(architecture.id, architecture)
+    return list(found.values())
