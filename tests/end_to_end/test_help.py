@@ -11,6 +11,7 @@ from tests.end_to_end.desk import ON_LOCAL, TINY, only
 COMMANDS = (
     "bench drift",
     "bench lut",
+    "bench ranking",
     "bench search",
     "dashboard",
     "demo",
