@@ -1,6 +1,8 @@
 """The search: an Optuna study that asks the LUT what a network costs and the supernet how good."""
 
 import logging
+import time
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ _FAILED = "accuracy_failed"
 _CONVERGED_IN_ROW, _CONVERGED_GAIN = 10, 1e-3
 _FRUITLESS = 300  # our choice: so many proposals in a row without a new network end a search
 _FAILURES = 5  # our choice: so many networks without an accuracy since the last that had one
+_LOOK_S = 1.0  # our choice: how often a worker that has nothing left to do looks at the others
 
 
 class CostPredictor(Protocol):
@@ -73,11 +76,14 @@ class Search:
         self._missing = ""  # a segment key that the LUT did not know
         self._fruitless: Counter[str] = Counter()  # since the last network that was evaluated
         self._until_converged, self._little = False, 0  # gain expected, so often in a row
+        self._interrupted: Callable[[], bool] = lambda: False
 
     def run(self, wanted: int, *, until_converged: bool = False) -> None:
         """Evaluates networks until the study holds `wanted`, counting those of earlier calls.
 
-        A network is evaluated once: a sampler that proposes it again is told the same values. Ends
+        Any number of workers may do so at once. A network is evaluated once: a sampler that
+        proposes it again is told the same values. And no network is begun beyond those wanted:
+        while others work on the last ones, this waits, and takes over where one of them dies. Ends
         early when the space is exhausted, and, with `until_converged`, when the sampler expects
         ten networks in a row to add less than a thousandth to the front's hypervolume.
 
@@ -95,13 +101,8 @@ class Search:
             if not self._done:
                 self._study.enqueue_trial(self._parameters(extreme), skip_if_exists=True)
         with deferred_interrupt("the network in flight") as interrupted:
-
-            def stop_if_interrupted(study: optuna.Study, _: FrozenTrial) -> None:
-                if interrupted():
-                    study.stop()
-
-            callbacks = [self._after_trial, stop_if_interrupted]
-            self._study.optimize(self._objective, callbacks=callbacks)
+            self._interrupted = interrupted
+            self._study.optimize(self._objective, callbacks=[self._after_trial])
         gain = self._remaining_gain()
         if gain is not None:
             set_remaining_gain(self._study, gain)
@@ -116,12 +117,15 @@ class Search:
         architecture = self._space.architecture(parameters)
         trial.set_user_attr("architecture", architecture.to_json())
         trial.set_user_attr("id", architecture.id)
-        running = self._look_around()
+        running = self._look_around(trial.number)
         twin = self._done.get(architecture.id)
         if twin is not None:
             return self._repeat(trial, twin)
-        if running.get(architecture.id, trial.number) < trial.number:
+        if architecture.id in running:
             trial.set_user_attr("duplicate_of", running[architecture.id])
+            raise optuna.TrialPruned
+        if self._suffice(running):
+            trial.set_user_attr("retry", True)  # in a search for more networks
             raise optuna.TrialPruned
         prediction = self._predictor.predict(architecture)
         if prediction.missing:
@@ -129,19 +133,29 @@ class Search:
             raise optuna.TrialPruned
         return self._evaluate(trial, architecture, prediction)
 
-    def _look_around(self) -> dict[str, int]:
-        """Learns what any worker has evaluated; the first trial at work on each network."""
+    def _look_around(self, own: int | None = None) -> dict[str, int]:
+        """Learns what any worker has evaluated; which other trials are at work on a network.
+
+        With our storage, a trial that tells its network and then looks does both in one step: of
+        two, exactly one finds the other there before it.
+        """
         states = (TrialState.COMPLETE, TrialState.RUNNING)
         running: dict[str, int] = {}
         for trial in self._study.get_trials(deepcopy=False, states=states):
             architecture_id = trial.user_attrs.get("id")
             if architecture_id is None or "duplicate_of" in trial.user_attrs:
                 continue
+            if trial.number == own:
+                continue
             if trial.state == TrialState.COMPLETE:
                 self._done[architecture_id] = trial
             else:
                 running.setdefault(architecture_id, trial.number)
         return running
+
+    def _suffice(self, running: dict[str, int]) -> bool:
+        """With those at work there are as many networks as are wanted."""
+        return len(self._done.keys() | running.keys()) >= self._wanted
 
     def _evaluate(
         self, trial: Trial, architecture: Architecture, prediction: Prediction
@@ -188,13 +202,37 @@ class Search:
         elif _FAILED in trial.user_attrs:
             self._failed += 1
             self._fruitless["failed"] += 1
-        elif trial.state == TrialState.PRUNED:
+        elif "missing" in trial.user_attrs:
             self._incomplete += 1
             self._fruitless["incomplete"] += 1
             self._missing = trial.user_attrs["missing"][0]
         elif trial.state == TrialState.COMPLETE:
             self._done[trial.user_attrs["id"]] = trial
             self._fruitless.clear()
+        self._tell_progress()
+        if self._has_converged():
+            study.stop()
+        elif self._fruitless["failed"] >= _FAILURES:
+            raise StudyError(
+                f"the accuracies of {_FAILURES} networks in a row could not be found; the last: "
+                f"{trial.user_attrs[_FAILED]}. Mend it, and the same command goes on"
+            )
+        elif self._fruitless.total() >= _FRUITLESS:
+            self._give_up(study)
+        else:
+            self._wait_for_others(study)
+
+    def _wait_for_others(self, study: optuna.Study) -> None:
+        """While they work on the last networks wanted; stops when those are done, or on Ctrl-C."""
+        while len(self._done) < self._wanted and not self._interrupted():
+            if not self._suffice(self._look_around()):
+                return
+            time.sleep(_LOOK_S)
+            _requeue_stale_trials(study)
+            self._tell_progress()
+        study.stop()
+
+    def _tell_progress(self) -> None:
         self._on_progress(
             SearchProgress(
                 evaluated=len(self._done),
@@ -205,15 +243,6 @@ class Search:
                 remaining_gain=self._remaining_gain(),
             )
         )
-        if len(self._done) >= self._wanted or self._has_converged():
-            study.stop()
-        elif self._fruitless["failed"] >= _FAILURES:
-            raise StudyError(
-                f"the accuracies of {_FAILURES} networks in a row could not be found; the last: "
-                f"{trial.user_attrs[_FAILED]}. Mend it, and the same command goes on"
-            )
-        elif self._fruitless.total() >= _FRUITLESS:
-            self._give_up(study)
 
     def _remaining_gain(self) -> float | None:
         sampler = self._study.sampler
@@ -238,3 +267,10 @@ class Search:
     def _parameters(self, architecture: Architecture) -> dict[str, object]:
         """Every choice of the space: those without effect at their first value."""
         return {c.name: architecture.choices.get(c.name, c.values[0]) for c in self._space.choices}
+
+
+def _requeue_stale_trials(study: optuna.Study) -> None:
+    """As Optuna does before each trial; who waits begins none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)

@@ -19,6 +19,7 @@ from latency_lut import StoreError, driver_url, open_store
 from nas.accuracy.method import SUPERNET
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
+from nas.trial_storage import TrialStorage
 from search_spaces import FP32, Task, read_task
 
 _SETTINGS = "edge_nas"
@@ -89,7 +90,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
         raise BadInput(str(exc)) from exc
     try:
         with _experimental():
-            return optuna.storages.RDBStorage(
+            return TrialStorage(
                 driver_url(url),
                 engine_kwargs=_engine_arguments(url),
                 heartbeat_interval=_HEARTBEAT_S,

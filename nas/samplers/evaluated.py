@@ -68,9 +68,13 @@ class TrialReader:
         )
 
     def given_up(self, study: Study) -> Codes:
-        """(n, C) networks of pruned trials: what they were pruned for would come again."""
+        """(n, C) networks of pruned trials: what they were pruned for would come again.
+
+        Not so where a trial has the user attribute `retry`.
+        """
         trials = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-        found = [read.codes for t in trials if (read := self._decoded(t, np.nan, 0.0)) is not None]
+        read = [self._decoded(t, np.nan, 0.0) for t in trials if "retry" not in t.user_attrs]
+        found = [one.codes for one in read if one is not None]
         return np.stack(found) if found else np.empty((0, len(self._candidates.sizes)), np.int16)
 
     def _read(self, study: Study, trial: FrozenTrial) -> "_Read | None":

@@ -24,8 +24,8 @@ class CountingEstimator:
         )
 
 
-def new_study(*, sampler="random", name="s", **changes):
-    """In memory, which is quick."""
+def new_study(*, sampler="random", name="s", storage=None, **changes):
+    """In memory, which is quick, unless told otherwise."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = {
         "space": "tiny",
@@ -38,7 +38,7 @@ def new_study(*, sampler="random", name="s", **changes):
         "sampler": sampler,
     }
     return create_study(
-        optuna.storages.InMemoryStorage(),
+        storage or optuna.storages.InMemoryStorage(),
         name,
         StudySettings(**{**settings, **changes}),
         "profile-1",

@@ -1,5 +1,6 @@
 import logging
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -10,7 +11,7 @@ from nas.campaign.profiling import profile
 from nas.errors import AccuracyFailed, StudyError
 from nas.samplers import ParetoSampler, SpaceCandidates
 from nas.search import Search
-from nas.study import read_remaining_gain
+from nas.study import open_storage, read_remaining_gain
 from tests.latency_lut.networks import tiny_space
 from tests.nas.arithmetic_rig import arithmetic_rig
 from tests.nas.studies import CountingEstimator, new_study
@@ -102,35 +103,62 @@ def test_a_second_search_counts_what_the_first_evaluated(predictor):
     assert len({t.user_attrs["id"] for t in evaluated(study)}) == 8
 
 
-def test_two_workers_on_one_study_never_evaluate_the_same_network(predictor):
-    study = new_study(sampler="nsga2")
-    same = optuna.load_study(study_name=study.study_name, storage=study._storage)
-    first, others = search_for(same, predictor)
+def test_workers_that_propose_the_same_networks_evaluate_each_once_and_none_too_many(
+    predictor, tmp_path
+):
+    """All three draw from one seed, so each network is proposed thrice at the same moment."""
+    url = f"sqlite:///{tmp_path}/nas.db"
+    study = new_study(storage=open_storage(url))
 
-    class Interrupted(CountingEstimator):
-        """While it works on its first network, the other worker does most of the work."""
+    def work(_):
+        sampler = optuna.samplers.RandomSampler(seed=0)
+        same = optuna.load_study(study_name="s", storage=open_storage(url), sampler=sampler)
+        search, estimator = search_for(same, predictor)
+        search.run(12)
+        return estimator.asked
 
-        def evaluate(self, architecture):
-            quality = super().evaluate(architecture)
-            if len(self.asked) == 1:
-                first.run(9)
-            return quality
-
-    mine = Interrupted(predictor.space)
-    Search(study, predictor.space, predictor, mine).run(12)
-    assert len(others.asked) == 9
-    assert len(set(mine.asked + others.asked)) == len(mine.asked + others.asked) == 12
+    with ThreadPoolExecutor(3) as workers:
+        asked = [network for of_one in workers.map(work, range(3)) for network in of_one]
+    assert len(asked) == len(set(asked)) == len(evaluated(study)) == 12
 
 
 def test_a_network_that_another_worker_has_in_hand_is_left_to_it(predictor):
     study, space = new_study(), predictor.space
     in_hand = study.ask()
     in_hand.set_user_attr("id", space.smallest().id)
-    search, estimator = search_for(study, predictor)
-    search.run(5)
+
+    class OtherIsDone(CountingEstimator):
+        def evaluate(self, architecture):
+            quality = super().evaluate(architecture)
+            if len(self.asked) == 4:
+                study.tell(in_hand, (0.5, 1.0, 1.0))
+            return quality
+
+    estimator = OtherIsDone(space)
+    Search(study, space, predictor, estimator).run(5)
     assert space.smallest().id not in estimator.asked
+    assert len(estimator.asked) == 4
     left = [t for t in study.trials if t.user_attrs.get("duplicate_of") == in_hand.number]
     assert {t.state for t in left} == {TrialState.PRUNED}
+
+
+def test_a_worker_waits_for_the_last_network_and_takes_over_when_the_other_fails(predictor):
+    study, space = new_study(), predictor.space
+    in_hand = study.ask()
+    in_hand.set_user_attr("id", space.smallest().id)
+
+    def fail_at_last(progress):
+        told.append(progress.evaluated)
+        if (
+            progress.evaluated == 4 and told.count(4) == 3
+        ):  # once after the trial, then while waiting
+            study.tell(in_hand, state=TrialState.FAIL)
+
+    told = []
+    search, estimator = search_for(study, predictor, on_progress=fail_at_last)
+    search.run(5)
+    assert told[-4:] == [4, 4, 4, 5]
+    assert len(estimator.asked) == 5
 
 
 def test_budgets_are_constraints_on_the_high_end_relative_to_the_budget(predictor):

@@ -1,18 +1,13 @@
-import os
-import shutil
 import socket
 import sqlite3
-import subprocess
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from latency_lut import Predictor, StoreError, driver_url, open_store
 from tests.latency_lut.networks import PROFILE, all_architectures, measure, store_in, tiny_space
+from tests.postgresql_server import postgresql_server
 
 
 def refusal(url: str) -> str:
@@ -123,51 +118,8 @@ def test_reading_needs_no_lock_while_another_writes(tmp_path):
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[str]:
     """URL of an empty database on a real server of our own."""
-    pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
-    programs = [shutil.which(name) or _debian(name) for name in ("initdb", "postgres")]
-    if None in programs:
-        pytest.skip("no PostgreSQL server is installed")
-    user = "nobody" if os.geteuid() == 0 else None  # the server refuses to run as root
-    initdb, postgres = (str(program) for program in programs)
-    with tempfile.TemporaryDirectory(prefix="pg") as folder, closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        if user:
-            shutil.chown(folder, user)
-        data = Path(folder) / "data"
-        command = [initdb, "-D", data, "-U", "lut", "-A", "trust", "--no-sync"]
-        made = subprocess.run(command, user=user, cwd="/", capture_output=True, check=False)
-        if made.returncode:
-            pytest.skip(f"initdb does not work here: {made.stderr.decode()[-200:]}")
-        free.close()
-        options = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-        server = subprocess.Popen(
-            [postgres, "-D", data, "-p", str(port), "-k", folder, *options],
-            user=user,
-            cwd="/",
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            _wait_for(port, server)
-            yield f"postgresql://lut@127.0.0.1:{port}/postgres"
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def _debian(name: str) -> str | None:
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else None
-
-
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert server.poll() is None, "the server ended"
-        with closing(socket.socket()) as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    pytest.fail("the server never answered")
+    with postgresql_server() as url:
+        yield url
 
 
 def test_a_server_holds_a_lut_like_a_file_does(postgresql, tmp_path):
