@@ -1,5 +1,6 @@
 """The front of a study: what was evaluated, with measurements in the place of predictions."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.front_row import Dropped, FrontRow
 from nas.pareto import non_dominated
 from nas.study import StudySettings, read_device_profile, read_settings
-from search_spaces import Space
+from search_spaces import Architecture, Space
 
 _MEASURED = "edge_nas_measured"
 _FAILED = "edge_nas_failed"
@@ -45,7 +46,15 @@ class Front:
     @property
     def least_violating(self) -> FrontRow | None:
         """Where nothing meets the budgets: the network that misses them by the least share."""
-        return None if self.rows or not self.evaluated else self.evaluated[0]
+        if self.rows or not self.evaluated:
+            return None
+        runs = (row for row in self.evaluated if row.trial not in self.failed)
+        return next(runs, self.evaluated[0])
+
+    @property
+    def failed(self) -> dict[int, str]:
+        """Reasons by trial of the networks that the device could not run."""
+        return {item.row.trial: item.reason for item in self.dropped if not item.row.verified}
 
 
 def record_measurement(
@@ -117,16 +126,35 @@ def _attributes(study: optuna.Study, kind: str, device_profile: str) -> Iterator
 
 
 def violation(row: FrontRow, settings: StudySettings) -> float:
-    """The largest share by which a budget is exceeded; 0 within all of them.
+    """The largest share by which a budget is exceeded; 0 within all of them."""
+    return max([0.0, *excesses(row, settings).values()])
+
+
+def excesses(row: FrontRow, settings: StudySettings) -> dict[str, float]:
+    """Of each budget, by its name, the share by which it is exceeded; negative within.
 
     Latency counts with the high end of its interval, measured where there is a measurement.
     """
-    shares = [0.0]
+    shares = {}
     if settings.max_latency_ms is not None:
-        shares.append(row.shown_high_ms / settings.max_latency_ms - 1)
+        shares["latency"] = row.shown_high_ms / settings.max_latency_ms - 1
     if settings.max_memory_mib is not None:
-        shares.append(row.shown_memory_mib / settings.max_memory_mib - 1)
-    return max(shares)
+        shares["memory"] = row.shown_memory_mib / settings.max_memory_mib - 1
+    return shares
+
+
+def has_budget(settings: StudySettings) -> bool:
+    """Whether there is anything to exceed."""
+    return settings.max_latency_ms is not None or settings.max_memory_mib is not None
+
+
+def measured_violations(study: optuna.Study, space: Space) -> dict[Architecture, float]:
+    """Of the networks measured on the study's device; infinite where it could not run one."""
+    settings, rows = read_settings(study), read_front(study, space).evaluated
+    failures = read_failures(study, read_device_profile(study))
+    found = {row.architecture: violation(row, settings) for row in rows if row.verified}
+    failed = {row.architecture: math.inf for row in rows if row.architecture.id in failures}
+    return found | failed
 
 
 def _row(
