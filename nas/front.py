@@ -1,7 +1,7 @@
 """The front of a study: what was evaluated, with measurements in the place of predictions."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from search_spaces import Architecture, Space
 
 _MEASURED = "edge_nas_measured"
 _FAILED = "edge_nas_failed"
+_EXPECTED = "edge_nas_expected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,16 @@ class Measured:
     memory_mib: float | None
     runs: int
     quality: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """The latency that a LUT which has learnt since predicts of a network not measured yet."""
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    prefill_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +91,16 @@ def read_failures(study: optuna.Study, device_profile: str) -> dict[str, str]:
     }
 
 
+def record_expected(study: optuna.Study, expected: Mapping[str, Expected]) -> None:
+    """Keeps later predictions by architecture id, in the place of all kept before.
+
+    They count until a network is measured: a verified one is shown with what was predicted before.
+    """
+    record = {key: asdict(value) for key, value in expected.items()}
+    if record != study.user_attrs.get(_EXPECTED):
+        study.set_user_attr(_EXPECTED, record)
+
+
 def read_front(study: optuna.Study, space: Space, device_profile: str | None = None) -> Front:
     """The study's front as of now.
 
@@ -95,10 +116,11 @@ def read_front(study: optuna.Study, space: Space, device_profile: str | None = N
     profile = device_profile or read_device_profile(study)
     found = _attributes(study, _MEASURED, profile)
     measured = {key: Measured(**record) for key, record in found}
+    expected = {k: Expected(**found) for k, found in study.user_attrs.get(_EXPECTED, {}).items()}
     failures = read_failures(study, profile)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     rows = [
-        _row(trial, space, settings, measured)
+        _row(trial, space, settings, measured, expected)
         for trial in trials
         if "duplicate_of" not in trial.user_attrs
     ]
@@ -158,23 +180,34 @@ def measured_violations(study: optuna.Study, space: Space) -> dict[Architecture,
 
 
 def _row(
-    trial: FrozenTrial, space: Space, settings: StudySettings, measured: dict[str, Measured]
+    trial: FrozenTrial,
+    space: Space,
+    settings: StudySettings,
+    measured: Mapping[str, Measured],
+    expected: Mapping[str, Expected],
 ) -> FrontRow:
     attributes = trial.user_attrs
     architecture = space.parse(attributes["architecture"])
     on_device = measured.get(architecture.id)
     quality, latency_ms, memory_mib = trial.values
+    told = Expected(
+        latency_ms=latency_ms,
+        low_ms=attributes["low_ms"],
+        high_ms=attributes["high_ms"],
+        prefill_ms=attributes.get("prefill_ms"),
+    )
+    prediction = told if on_device else expected.get(architecture.id, told)
     return FrontRow(
         trial=trial.number,
         architecture=architecture,
         quality=quality,
         quality_name=settings.objective,
         standard_error=attributes.get("standard_error"),
-        latency_ms=latency_ms,
-        low_ms=attributes["low_ms"],
-        high_ms=attributes["high_ms"],
+        latency_ms=prediction.latency_ms,
+        low_ms=prediction.low_ms,
+        high_ms=prediction.high_ms,
         memory_mib=memory_mib,
-        prefill_ms=attributes.get("prefill_ms"),
+        prefill_ms=prediction.prefill_ms,
         params=attributes["params"],
         macs=attributes["macs"],
         verified=on_device is not None,

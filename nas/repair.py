@@ -1,28 +1,38 @@
 """Repair: networks that broke their budget when measured are replaced by others that keep it.
 
-The LUT has learnt from what was measured: verifications are in its fit. So the search goes on, by
-the LUT as it is now, and what it finds for the front is measured, in rounds, until as many
-replacements stand on the verified front as networks broke the budget, or the tries are used up. A
-replacement that breaks the budget too earns no further tries, so that every repair ends.
+The LUT has learnt from what was measured: verifications are in its fit. So what was not measured
+yet is predicted anew, the search goes on by the LUT as it is now, and what it finds for the front
+is measured, in rounds, until as many replacements stand on the verified front as networks broke the
+budget, or the tries are used up. A replacement that breaks the budget too earns no further tries,
+so that every repair ends.
 
 All that a repair goes by is in the study at once, replacements by a mark on their trials: when
 killed, it goes on where it was.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from torch import nn
 
-from latency_lut import Predictor
-from nas.front import Front, excesses, measured_violations, violation
+from latency_lut import PhasePrediction, Predictor
+from nas.front import (
+    Expected,
+    Front,
+    excesses,
+    measured_violations,
+    read_front,
+    record_expected,
+    violation,
+)
 from nas.front_row import FrontRow
 from nas.measuring.measurement import Rig
 from nas.search import MEASURED, REPLACEMENT, QualityEstimator, Search, SearchProgress
 from nas.study import StudySettings, read_settings
 from nas.study_sampler import study_sampler
+from nas.units import MS
 from nas.verification import Verification, VerificationProgress, measure_front
 from search_spaces import Architecture
 
@@ -86,30 +96,63 @@ def repair(
     Raises:
         DeviceUnusable: the device went away; what was done is kept.
     """
-    _tell_samplers(study, outcome.front)
-    while wanted := read_repairs(study, outcome.front).wanted(tries_each):
-        evaluated = len(outcome.front.evaluated)
-        search = _search(study, rig, estimator, on_search)
-        search.run(evaluated + wanted)
-        outcome = measure_front(study, rig, modules, on_progress=on_progress)
+    settings = read_settings(study)
+    while _broken(outcome.front, settings):
         _tell_samplers(study, outcome.front)
-        if len(outcome.front.evaluated) == evaluated:  # the space has nothing else
-            break
+        # 1. by the LUT that has learnt, others may be on the front: they are measured first
+        predictor = _predictor(rig)
+        record_expected(study, _expected(predictor, outcome.front))
+        again = measure_front(study, rig, modules, on_progress=on_progress)
+        outcome = replace(again, measured=outcome.measured + again.measured)
+        if again.measured:
+            continue
+        # 2. the front holds: go on with the search, as long as there are tries
+        wanted = read_repairs(study, outcome.front).wanted(tries_each)
+        evaluated = len(outcome.front.evaluated)
+        if wanted:
+            search = _search(study, predictor, estimator, on_search)
+            search.run(evaluated + wanted)
+        front = read_front(study, rig.space)
+        if len(front.evaluated) == evaluated:  # no tries left, or the space has nothing else
+            return outcome
+        outcome = replace(outcome, front=front)
     return outcome
+
+
+def _predictor(rig: Rig) -> Predictor:
+    return Predictor(rig.space, rig.store.lut(rig.profile.id, rig.precision), rig.precision)
+
+
+def _expected(predictor: Predictor, front: Front) -> dict[str, Expected]:
+    """Of the networks that were not measured; memory stays, by which all networks are compared."""
+    rows = [row for row in front.evaluated if not row.verified]
+    found = {row.architecture.id: predictor.predict(row.architecture) for row in rows}
+    return {key: _in_ms(told.phases) for key, told in found.items() if not told.missing}
+
+
+def _in_ms(phases: Sequence[PhasePrediction]) -> Expected:
+    first, *others = phases
+    times_ms = {phase.name: phase.latency_ns * MS for phase in others}
+    return Expected(
+        latency_ms=first.latency_ns * MS,
+        low_ms=first.low_ns * MS,
+        high_ms=first.high_ns * MS,
+        prefill_ms=times_ms.get("prefill"),
+    )
 
 
 def _search(
     study: optuna.Study,
-    rig: Rig,
+    predictor: Predictor,
     estimator: QualityEstimator,
     on_progress: Callable[[SearchProgress], None],
 ) -> Search:
     """By the LUT as it is now, with a sampler that knows what was measured."""
-    predictor = Predictor(rig.space, rig.store.lut(rig.profile.id, rig.precision), rig.precision)
+    space = predictor.space
     seed = len(study.get_trials(deepcopy=False))  # a search must not propose the same again
-    measured = measured_violations(study, rig.space)
+    measured = measured_violations(study, space)
     study.sampler = study_sampler(read_settings(study), predictor, seed, measured)
-    return Search(study, rig.space, predictor, estimator, on_progress=on_progress, replacing=True)
+    return Search(study, space, predictor, estimator, on_progress=on_progress, replacing=True)
 
 
 def _broken(front: Front, settings: StudySettings) -> list[FrontRow]:

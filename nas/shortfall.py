@@ -31,12 +31,10 @@ def shortfall(study: str, front: Front, settings: StudySettings, smallest: Archi
     if nearest.trial in front.failed:
         told.append(front.failed[nearest.trial])
     told += _ways(front, settings)
-    others = (row for row in front.evaluated if row != nearest)
-    told += [
-        f"the smallest network of the space takes {_taken(row)}"
-        for row in others
-        if row.architecture == smallest
-    ]
+    for row in front.evaluated:
+        if row.architecture == smallest:
+            taken = "is the nearest" if row == nearest else f"takes {_taken(row)}"
+            told.append(f"the smallest network of the space {taken}")
     return (
         f"none of {len(front.evaluated)} networks of study {study!r} meets the budget. Nearest: "
         f"{'; '.join(told)}\n{nearest.architecture.to_json()}"
@@ -51,7 +49,7 @@ def _taken(row: FrontRow) -> str:
 def _misses(row: FrontRow, settings: StudySettings) -> str:
     budgets = {"latency": settings.max_latency_ms, "memory": settings.max_memory_mib}
     return "".join(
-        f", {100 * share:.2g} % over {_OPTIONS[name]} {budgets[name]:g}"
+        f", {100 * share:.3g} % over {_OPTIONS[name]} {budgets[name]:g}"
         for name, share in excesses(row, settings).items()
         if share > 0
     )

@@ -120,18 +120,147 @@ def slowest(rig, study):
     return read_front(study, rig.space).rows[-1]
 
 
+def raising(error):
+    def event(_):
+        raise error
+
+    return event
+
+
+class Killed(CountingEstimator):
+    def evaluate(self, architecture):
+        raise KeyboardInterrupt
+
+
 def replacements(study):
     return {t.number for t in study.trials if REPLACEMENT in t.user_attrs}
 
 
-def test_a_network_that_breaks_its_budget_is_replaced_by_one_that_keeps_it(rig, session):
+@pytest.fixture
+def broken(rig, session):
+    """A study whose slowest network on the front is slower than predicted, and its estimator."""
     study, estimator = searched(rig)
-    broken = slowest(rig, study)
-    slower(session, lambda nodes: nodes == nodes_ns(rig, broken.architecture))
+    row = slowest(rig, study)
+    slower(session, lambda nodes: nodes == nodes_ns(rig, row.architecture))
+    return study, estimator, row
+
+
+@pytest.mark.parametrize("sampler", ["pareto", "tpe"])
+def test_a_network_that_breaks_its_budget_is_replaced_by_one_that_keeps_it(rig, session, sampler):
+    study, estimator = searched(rig, sampler=sampler)
+    row = slowest(rig, study)
+    slower(session, lambda nodes: nodes == nodes_ns(rig, row.architecture))
     front = repaired(rig, study, estimator)
     repairs = read_repairs(study, front)
-    print(repairs, broken.latency_ms, [(r.trial, r.quality, r.latency_ms, r.measured_ms) for r in front.rows], [(d.row.trial,d.reason) for d in front.dropped])
-    assert broken.trial in {item.row.trial for item in front.dropped}
-    assert repairs.replaced == repairs.broken >= 1
-    assert {row.trial for row in front.rows} & replacements(study)
+    assert [item.row.trial for item in front.dropped] == [row.trial]
+    assert (repairs.broken, repairs.replaced) == (1, 1)
+    assert 1 <= repairs.tried <= 10
+    assert {found.trial for found in front.rows} & replacements(study)
+    assert all(found.verified and found.measured_high_ms <= BUDGET_MS for found in front.rows)
+
+
+def test_a_second_repair_has_nothing_left_to_do(rig, session, broken):
+    study, estimator, _ = broken
+    front = repaired(rig, study, estimator)
+    session.jobs.clear()
+    trials, asked = len(study.trials), len(estimator.asked)
+    assert repaired(rig, study, estimator) == front
+    assert (session.jobs, len(study.trials), len(estimator.asked)) == ([], trials, asked)
+
+
+def test_a_repair_ends_although_whatever_it_tries_breaks_the_budget_too(rig, session):
+    study, estimator = searched(rig)
+    slower(session, lambda nodes: sum(nodes) > 0.025e6)
+    front = repaired(rig, study, estimator, tries_each=2)
+    repairs = read_repairs(study, front)
+    assert repairs.broken >= 2
+    assert repairs.replaced < repairs.broken
+    assert repairs.tried == 2 * repairs.broken
     assert all(row.verified and row.measured_high_ms <= BUDGET_MS for row in front.rows)
+
+
+def test_a_repair_killed_before_it_measured_goes_on_with_the_tries_that_are_left(
+    rig, session, broken
+):
+    study, estimator, _ = broken
+    verify(study, rig, modules_of(rig))
+    usual, session.event = session.event, raising(GONE)
+    with pytest.raises(ConnectionLost):
+        repaired(rig, study, estimator)
+    begun = read_repairs(study, read_front(study, rig.space))
+    assert (begun.replaced, begun.tried > 0) == (0, True)
+    session.event = usual
+    asked = len(estimator.asked)
+    repairs = read_repairs(study, repaired(rig, study, estimator))
+    assert repairs.replaced == 1
+    assert repairs.tried - begun.tried == len(estimator.asked) - asked
+    assert len(set(estimator.asked)) == len(estimator.asked)
+
+
+def test_a_repair_killed_in_its_search_goes_on_with_it(rig, broken):
+    study, estimator, _ = broken
+    with pytest.raises(KeyboardInterrupt):
+        repaired(rig, study, Killed(rig.space))
+    assert read_repairs(study, read_front(study, rig.space)).tried == 0
+    assert read_repairs(study, repaired(rig, study, estimator)).replaced == 1
+
+
+def test_without_tries_the_front_is_measured_only(rig, broken):
+    study, estimator, row = broken
+    asked = len(estimator.asked)
+    front = repaired(rig, study, estimator, tries_each=0)
+    assert len(estimator.asked) == asked
+    assert [item.row.trial for item in front.dropped] == [row.trial]
+    assert read_repairs(study, front) == Repairs(broken=1, tried=0, replaced=0)
+
+
+def test_without_a_budget_nothing_is_replaced(rig, session):
+    study, estimator = searched(rig, max_latency_ms=None)
+    slower(session, lambda nodes: True)
+    asked = len(estimator.asked)
+    front = repaired(rig, study, estimator)
+    assert (front.dropped, len(estimator.asked)) == ((), asked)
+
+
+def test_the_lut_learns_from_what_was_verified(rig, broken):
+    study, _, row = broken
+    verify(study, rig, modules_of(rig))
+    (phase,) = Predictor(rig.space, rig.store.lut(rig.profile.id)).predict(row.architecture).phases
+    assert phase.latency_ns * 1e-6 > row.latency_ms
+
+
+def test_what_was_not_measured_is_predicted_anew_and_what_was_keeps_its_prediction(rig, broken):
+    study, estimator, row = broken
+    before = {found.trial: found for found in read_front(study, rig.space).evaluated}
+    repaired(rig, study, estimator, tries_each=0)
+    lut = rig.store.lut(rig.profile.id)
+    for found in read_front(study, rig.space).evaluated:
+        (phase,) = Predictor(rig.space, lut).predict(found.architecture).phases
+        was = before[found.trial].latency_ms
+        assert found.latency_ms == (was if found.verified else phase.latency_ns * 1e-6)
+
+
+def test_every_sampler_is_told_once_that_the_network_breaks_its_budget(rig, broken):
+    study, estimator, row = broken
+    for _ in range(2):
+        repaired(rig, study, estimator, tries_each=0)
+    (told,) = [trial for trial in study.trials if MEASURED in trial.user_attrs]
+    assert told.params == study.trials[row.trial].params
+    assert told.constraints == {"latency": pytest.approx(1.5 * row.latency_ms / BUDGET_MS - 1)}
+    found = measured_violations(study, rig.space)
+    assert found[row.architecture] == told.constraints["latency"]
+    assert {over for network, over in found.items() if network != row.architecture} == {0.0}
+
+
+def test_where_all_that_was_measured_breaks_the_budget_it_is_told_what_must_give(rig, session):
+    study, estimator = searched(rig, max_latency_ms=0.020)
+    slower(session, lambda nodes: True)
+    front = repaired(rig, study, estimator, tries_each=1)
+    assert front.rows == ()
+    with pytest.raises(NothingMeetsBudget) as caught:
+        require_feasible("s", front, read_settings(study), rig.space.smallest())
+    told, nearest = str(caught.value).splitlines()
+    assert "up to 0.02232 ms" in told
+    assert "11.6 % over --max-latency-ms 0.02; --max-latency-ms 0.0224 would let " in told
+    assert told.endswith("the smallest network of the space is the nearest")
+    assert rig.space.parse(nearest) == rig.space.smallest()
