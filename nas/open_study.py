@@ -11,7 +11,7 @@ from nas.accuracy.checkpoint import load_supernet
 from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator
 from nas.errors import BadInput
-from nas.front import Front, read_front
+from nas.front import Front, has_budget, read_front
 from nas.measuring.access import require_profile
 from nas.measuring.measurement import open_rig
 from nas.repair import repair
@@ -132,7 +132,8 @@ def verify_study(
 
 def _verify_command(opened: OpenStudy, tries_each: int) -> str:
     words = ["nas", "verify", opened.name]
-    return shlex.join([*words, "--repair", str(tries_each)] if tries_each else words)
+    repairs = tries_each > 0 and has_budget(opened.settings)
+    return shlex.join([*words, "--repair", str(tries_each)] if repairs else words)
 
 
 def _share(progress: VerificationProgress) -> float:
