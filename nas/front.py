@@ -1,6 +1,7 @@
 """The front of a study: what was evaluated, with measurements in the place of predictions."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,10 +12,11 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.front_row import Dropped, FrontRow
 from nas.pareto import non_dominated
 from nas.study import StudySettings, read_device_profile, read_settings
-from search_spaces import Space
+from search_spaces import Architecture, Space
 
 _MEASURED = "edge_nas_measured"
 _FAILED = "edge_nas_failed"
+_EXPECTED = "edge_nas_expected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,16 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Expected:
+    """The latency that a LUT which has learnt since predicts of a network not measured yet."""
+
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    prefill_ms: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Front:
     """What a study has come to."""
 
@@ -45,7 +57,15 @@ class Front:
     @property
     def least_violating(self) -> FrontRow | None:
         """Where nothing meets the budgets: the network that misses them by the least share."""
-        return None if self.rows or not self.evaluated else self.evaluated[0]
+        if self.rows or not self.evaluated:
+            return None
+        runs = (row for row in self.evaluated if row.trial not in self.failed)
+        return next(runs, self.evaluated[0])
+
+    @property
+    def failed(self) -> dict[int, str]:
+        """Reasons by trial of the networks that the device could not run."""
+        return {item.row.trial: item.reason for item in self.dropped if not item.row.verified}
 
 
 def record_measurement(
@@ -71,6 +91,16 @@ def read_failures(study: optuna.Study, device_profile: str) -> dict[str, str]:
     }
 
 
+def record_expected(study: optuna.Study, expected: Mapping[str, Expected]) -> None:
+    """Keeps later predictions by architecture id, in the place of all kept before.
+
+    They count until a network is measured: a verified one is shown with what was predicted before.
+    """
+    record = {key: asdict(value) for key, value in expected.items()}
+    if record != study.user_attrs.get(_EXPECTED):
+        study.set_user_attr(_EXPECTED, record)
+
+
 def read_front(study: optuna.Study, space: Space, device_profile: str | None = None) -> Front:
     """The study's front as of now.
 
@@ -86,10 +116,11 @@ def read_front(study: optuna.Study, space: Space, device_profile: str | None = N
     profile = device_profile or read_device_profile(study)
     found = _attributes(study, _MEASURED, profile)
     measured = {key: Measured(**record) for key, record in found}
+    expected = {k: Expected(**found) for k, found in study.user_attrs.get(_EXPECTED, {}).items()}
     failures = read_failures(study, profile)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     rows = [
-        _row(trial, space, settings, measured)
+        _row(trial, space, settings, measured, expected)
         for trial in trials
         if "duplicate_of" not in trial.user_attrs
     ]
@@ -117,36 +148,66 @@ def _attributes(study: optuna.Study, kind: str, device_profile: str) -> Iterator
 
 
 def violation(row: FrontRow, settings: StudySettings) -> float:
-    """The largest share by which a budget is exceeded; 0 within all of them.
+    """The largest share by which a budget is exceeded; 0 within all of them."""
+    return max([0.0, *excesses(row, settings).values()])
+
+
+def excesses(row: FrontRow, settings: StudySettings) -> dict[str, float]:
+    """Of each budget, by its name, the share by which it is exceeded; negative within.
 
     Latency counts with the high end of its interval, measured where there is a measurement.
     """
-    shares = [0.0]
+    shares = {}
     if settings.max_latency_ms is not None:
-        shares.append(row.shown_high_ms / settings.max_latency_ms - 1)
+        shares["latency"] = row.shown_high_ms / settings.max_latency_ms - 1
     if settings.max_memory_mib is not None:
-        shares.append(row.shown_memory_mib / settings.max_memory_mib - 1)
-    return max(shares)
+        shares["memory"] = row.shown_memory_mib / settings.max_memory_mib - 1
+    return shares
+
+
+def has_budget(settings: StudySettings) -> bool:
+    """Whether there is anything to exceed."""
+    return settings.max_latency_ms is not None or settings.max_memory_mib is not None
+
+
+def measured_violations(study: optuna.Study, space: Space) -> dict[Architecture, float]:
+    """Of the networks measured on the study's device; infinite where it could not run one."""
+    settings, rows = read_settings(study), read_front(study, space).evaluated
+    failures = read_failures(study, read_device_profile(study))
+    found = {row.architecture: violation(row, settings) for row in rows if row.verified}
+    failed = {row.architecture: math.inf for row in rows if row.architecture.id in failures}
+    return found | failed
 
 
 def _row(
-    trial: FrozenTrial, space: Space, settings: StudySettings, measured: dict[str, Measured]
+    trial: FrozenTrial,
+    space: Space,
+    settings: StudySettings,
+    measured: Mapping[str, Measured],
+    expected: Mapping[str, Expected],
 ) -> FrontRow:
     attributes = trial.user_attrs
     architecture = space.parse(attributes["architecture"])
     on_device = measured.get(architecture.id)
     quality, latency_ms, memory_mib = trial.values
+    told = Expected(
+        latency_ms=latency_ms,
+        low_ms=attributes["low_ms"],
+        high_ms=attributes["high_ms"],
+        prefill_ms=attributes.get("prefill_ms"),
+    )
+    prediction = told if on_device else expected.get(architecture.id, told)
     return FrontRow(
         trial=trial.number,
         architecture=architecture,
         quality=quality,
         quality_name=settings.objective,
         standard_error=attributes.get("standard_error"),
-        latency_ms=latency_ms,
-        low_ms=attributes["low_ms"],
-        high_ms=attributes["high_ms"],
+        latency_ms=prediction.latency_ms,
+        low_ms=prediction.low_ms,
+        high_ms=prediction.high_ms,
         memory_mib=memory_mib,
-        prefill_ms=attributes.get("prefill_ms"),
+        prefill_ms=prediction.prefill_ms,
         params=attributes["params"],
         macs=attributes["macs"],
         verified=on_device is not None,

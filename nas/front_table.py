@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from nas.errors import NothingMeetsBudget
 from nas.front import Front
 from nas.front_row import FrontRow
+from nas.shortfall import shortfall
+from nas.study import StudySettings
+from search_spaces import Architecture
 
 
 def front_documents(front: Front) -> list[dict[str, object]]:
@@ -17,21 +20,12 @@ def front_cells(front: Front) -> list[dict[str, object]]:
     return [_cells(row) for row in front.rows]
 
 
-def require_feasible(study: str, front: Front) -> None:
-    """Raises `NothingMeetsBudget`, showing the least violating network, when there is no front."""
-    if front.rows:
-        return
-    nearest = front.least_violating
-    if nearest is None:
-        raise NothingMeetsBudget(f"study {study!r} has evaluated no network yet")
-    dropped = [item.reason for item in front.dropped if item.row == nearest]
-    raise NothingMeetsBudget(
-        f"none of {len(front.evaluated)} networks of study {study!r} meets the budget. Nearest: "
-        f"{nearest.architecture.id}, up to {nearest.shown_high_ms:.4g} ms, "
-        f"{nearest.shown_memory_mib:.4g} MiB, {nearest.quality_name} {nearest.quality:.4f}"
-        f"{''.join(f'; {reason}' for reason in dropped)}\n"
-        f"{nearest.architecture.to_json()}"
-    )
+def require_feasible(
+    study: str, front: Front, settings: StudySettings, smallest: Architecture
+) -> None:
+    """Raises `NothingMeetsBudget`, telling what would have to give, when there is no front."""
+    if not front.rows:
+        raise NothingMeetsBudget(shortfall(study, front, settings, smallest))
 
 
 def _document(row: FrontRow) -> dict[str, object]:

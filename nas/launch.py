@@ -2,8 +2,6 @@
 
 import logging
 
-from optuna.samplers import BaseSampler
-
 from device_agents import Device
 from latency_lut import (
     TRANSFERRED,
@@ -17,11 +15,11 @@ from latency_lut import (
 from nas.campaign.filling import fill
 from nas.campaign.ledger import space_keys
 from nas.estimators import check_accuracy, open_estimator
-from nas.front import Front, read_front
+from nas.front import Front, measured_violations, read_front
 from nas.measuring.access import check_precision, require_profile
 from nas.measuring.ceilings import note_ceilings
 from nas.measuring.measurement import open_rig
-from nas.samplers import ParetoSampler, SpaceCandidates, built_in, check_sampler
+from nas.samplers import check_sampler
 from nas.search import Search, SearchProgress
 from nas.search_request import SearchRequest
 from nas.study import (
@@ -32,12 +30,11 @@ from nas.study import (
     open_storage,
     pinned_profile,
 )
+from nas.study_sampler import study_sampler
 from nas.surroundings import Surroundings
 from nas.workspace import Workspace, open_workspace
 
 logger = logging.getLogger(__name__)
-
-_BEST = {"accuracy": 1.0, "bits_per_byte": 0.0}
 
 
 def run_search(request: SearchRequest, around: Surroundings) -> Front:
@@ -60,11 +57,13 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     with open_store(around.storage) as store:
         lut = store.lut(found.id, request.precision)
         predictor = Predictor(workspace.space, lut, request.precision)
-    sampler = _sampler(settings, predictor, request.seed)
+    sampler = study_sampler(settings, predictor, request.seed)
     study = create_study(storage, request.study, settings, found.id, sampler)
     add_command(study, request.command)
     # A search that goes on must not propose again what it proposed from the same seed before.
-    study.sampler = _sampler(settings, predictor, request.seed + len(study.get_trials(False)))
+    seed = request.seed + len(study.get_trials(False))
+    measured = measured_violations(study, workspace.space)
+    study.sampler = study_sampler(settings, predictor, seed, measured)
     estimator = open_estimator(
         workspace,
         request.accuracy,
@@ -169,17 +168,6 @@ def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:
         max_latency_ms=request.max_latency_ms,
         max_memory_mib=request.max_memory_mib,
     )
-
-
-def _sampler(settings: StudySettings, predictor: Predictor, seed: int) -> BaseSampler:
-    if settings.sampler != "pareto":
-        return built_in(settings.sampler, seed)
-    candidates = SpaceCandidates(
-        predictor,
-        max_latency_ms=settings.max_latency_ms,
-        max_memory_mib=settings.max_memory_mib,
-    )
-    return ParetoSampler(candidates, best=_BEST[settings.objective], seed=seed)
 
 
 def _complete(workspace: Workspace, lut: Lut) -> bool:

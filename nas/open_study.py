@@ -8,9 +8,10 @@ import optuna
 from device_agents import Device
 from latency_lut import open_store
 from nas.estimators import QualityEstimator, reopen_estimator
-from nas.front import Front, read_front
+from nas.front import Front, has_budget, read_front
 from nas.measuring.access import require_profile
 from nas.measuring.measurement import open_rig
+from nas.repair import repair
 from nas.study import (
     StudySettings,
     add_command,
@@ -70,28 +71,55 @@ def open_study(name: str, storage_url: str) -> OpenStudy:
     )
 
 
-def verify_study(opened: OpenStudy, device: Device, around: Surroundings) -> Verification:
+def verify_study(
+    opened: OpenStudy, device: Device, around: Surroundings, *, tries_each: int = 0
+) -> Verification:
     """Measures the study's front on its device, or on another one.
+
+    Args:
+        opened: the study.
+        device: to measure on.
+        around: with the storage.
+        tries_each: on the study's own device, networks to try for each that breaks its budget.
 
     Raises:
         BadInput: the study's own device is no longer what it was.
         DeviceUnusable: the device cannot be reached; what was measured is kept.
     """
-    estimator = opened.estimator()
+    study, estimator = opened.study, opened.estimator()
+    own = device.name == opened.settings.device
     with (
         open_store(around.storage) as store,
         open_rig(device, opened.space, store, opened.settings.precision) as rig,
         around.bar("verify") as report,
     ):
-        if device.name == opened.settings.device:
+
+        def measuring(progress: VerificationProgress) -> None:
+            report(_share(progress), None, f"{progress.measured} measured, {progress.left} left")
+
+        if own:
             require_profile(store, opened.device_profile, rig.profile, opened.name)
-            add_command(opened.study, shlex.join(["nas", "verify", opened.name]))
-        return verify(
-            opened.study,
+            add_command(study, _verify_command(opened, tries_each))
+        outcome = verify(study, rig, estimator.modules, on_progress=measuring)
+        if not own:
+            return outcome
+        return repair(
+            study,
             rig,
-            estimator.modules,
-            on_progress=lambda p: report(_share(p), None, f"{p.measured} measured, {p.left} left"),
+            estimator,
+            outcome,
+            tries_each=tries_each,
+            on_search=lambda p: report(
+                p.evaluated / p.wanted, None, f"replacing: {p.evaluated} of {p.wanted} networks"
+            ),
+            on_progress=measuring,
         )
+
+
+def _verify_command(opened: OpenStudy, tries_each: int) -> str:
+    words = ["nas", "verify", opened.name]
+    repairs = tries_each > 0 and has_budget(opened.settings)
+    return shlex.join([*words, "--repair", str(tries_each)] if repairs else words)
 
 
 def _share(progress: VerificationProgress) -> float:

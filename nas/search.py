@@ -23,6 +23,11 @@ from search_spaces import Architecture, Space, Value
 logger = logging.getLogger(__name__)
 
 _FAILED = "accuracy_failed"
+REPLACEMENT = "replacement"
+"""Marks trials of networks that are to replace those which broke their budget."""
+MEASURED = "measured"
+"""Marks trials that only tell how a network evaluated before was measured."""
+
 # Both our choice: so many proposals in a row that are expected to add less than so much.
 _CONVERGED_IN_ROW, _CONVERGED_GAIN = 10, 1e-3
 _FRUITLESS = 300  # our choice: so many proposals in a row without a new network end a search
@@ -64,13 +69,16 @@ class Search:
         estimator: QualityEstimator,
         *,
         on_progress: Callable[[SearchProgress], None] = lambda _: None,
+        replacing: bool = False,
     ) -> None:
+        """Of a study of `space`; `replacing` marks what it evaluates, for `nas.repair`."""
         self._study = study
         self._settings = read_settings(study)
         self._space = space
         self._predictor = predictor
         self._estimator = estimator
         self._on_progress = on_progress
+        self._replacing = replacing
         self._done: dict[str, FrozenTrial] = {}
         self._wanted = self._repeated = self._incomplete = self._failed = 0
         self._missing = ""  # a segment key that the LUT did not know
@@ -117,6 +125,8 @@ class Search:
         architecture = self._space.architecture(parameters)
         trial.set_user_attr("architecture", architecture.to_json())
         trial.set_user_attr("id", architecture.id)
+        if self._replacing:
+            trial.set_user_attr(REPLACEMENT, True)
         running = self._look_around(trial.number)
         twin = self._done.get(architecture.id)
         if twin is not None:
@@ -143,7 +153,8 @@ class Search:
         running: dict[str, int] = {}
         for trial in self._study.get_trials(deepcopy=False, states=states):
             architecture_id = trial.user_attrs.get("id")
-            if architecture_id is None or "duplicate_of" in trial.user_attrs:
+            repeats = "duplicate_of" in trial.user_attrs and MEASURED not in trial.user_attrs
+            if architecture_id is None or repeats:
                 continue
             if trial.number == own:
                 continue

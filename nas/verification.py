@@ -64,9 +64,20 @@ def verify(
     Raises:
         DeviceUnusable: the device went away; what was measured is kept.
     """
+    for architecture_id in read_failures(study, rig.profile.id):
+        record_failure(study, rig.profile.id, architecture_id, None)  # it gets another chance
+    return measure_front(study, rig, modules, on_progress=on_progress)
+
+
+def measure_front(
+    study: optuna.Study,
+    rig: Rig,
+    modules: Callable[[Architecture], Mapping[str, nn.Module] | None],
+    *,
+    on_progress: Callable[[VerificationProgress], None] = lambda _: None,
+) -> Verification:
+    """As `verify`, but what the device could not run before is not tried again."""
     profile, space = rig.profile.id, rig.space
-    for architecture_id in read_failures(study, profile):
-        record_failure(study, profile, architecture_id, None)  # it gets another chance
     measured = 0
     while True:
         front = read_front(study, space, profile)

@@ -23,6 +23,7 @@ from nas.cli.output import print_json, print_table, progress_bar, say, show
 
 if TYPE_CHECKING:
     from nas.front import Front
+    from nas.open_study import OpenStudy
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 SAMPLERS = "pareto, nsga2, tpe, gp or random"
@@ -118,7 +119,7 @@ def search(
         raise typer.Exit(1) from None
     opened = open_study(study, storage)
     attach_report(opened, storage)
-    _print_front(study, found, json)
+    _print_front(opened, found, json)
     gain = read_remaining_gain(opened.study)
     if gain is not None:
         say(f"another network is expected to add {gain:.2%} to the front's hypervolume at most")
@@ -140,7 +141,7 @@ def front(
     opened = open_study(study, storage)
     if csv:
         write_csv(study_report(opened, storage), csv)
-    _print_front(study, opened.front(), json)
+    _print_front(opened, opened.front(), json)
     _tell_precision(opened.settings.precision)
 
 
@@ -150,28 +151,39 @@ def verify(
         str | None,
         typer.Option("--device", help="Another than the study's; its own front stays as it is."),
     ] = None,
+    repair: Annotated[
+        int,
+        typer.Option(
+            "--repair",
+            min=0,
+            help="Networks to try at most in place of each that breaks the budget; 0: only drop.",
+        ),
+    ] = 10,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
-    """Measure every network of a front on the device; drop what breaks the budget."""
+    """Measure every network of a front on the device; replace what breaks the budget."""
     from nas.open_study import open_study, verify_study
     from nas.report.study_report import attach_report
     from nas.surroundings import Surroundings
 
+    quiet_optuna()
     opened = open_study(study, storage)
     around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
     name = device or opened.settings.device
-    outcome = verify_study(opened, around.device(name), around)
+    outcome = verify_study(opened, around.device(name), around, tries_each=repair)
     for dropped in outcome.front.dropped:
         say(f"dropped {dropped.row.architecture.id}: {dropped.reason}")
     if name == opened.settings.device:
+        _tell_repairs(opened, outcome.front)
         attach_report(opened, storage)
     else:
         say(f"predictions are those for {opened.settings.device}, measurements those of {name}")
     if outcome.failures:
         say(f"{len(outcome.failures)} could not be measured; the same command tries them again")
-    _print_front(study, outcome.front, json)
+    _print_front(opened, outcome.front, json)
+    _tell_violations(opened, outcome.front)
     _tell_precision(opened.settings.precision)
     if outcome.failures:
         raise typer.Exit(1)
@@ -274,15 +286,37 @@ def quiet_optuna() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-def _print_front(study: str, found: "Front", json: bool) -> None:
+def _print_front(opened: "OpenStudy", found: "Front", json: bool) -> None:
     from nas.front_table import front_cells, front_documents, require_feasible
 
     cells = front_cells(found)
     if json:
         print_json(front_documents(found))
     elif cells:
-        print_table(f"front of {study}", list(cells[0]), [list(row.values()) for row in cells])
-    require_feasible(study, found)
+        print_table(
+            f"front of {opened.name}", list(cells[0]), [list(row.values()) for row in cells]
+        )
+    require_feasible(opened.name, found, opened.settings, opened.space.smallest())
+
+
+def _tell_repairs(opened: "OpenStudy", found: "Front") -> None:
+    from nas.repair import read_repairs
+
+    repairs = read_repairs(opened.study, found)
+    if repairs.tried:
+        say(
+            f"{repairs.tried} networks were tried in place of {repairs.broken} that broke the "
+            f"budget, by a LUT that learnt from them; {repairs.replaced} are on the front"
+        )
+
+
+def _tell_violations(opened: "OpenStudy", found: "Front") -> None:
+    """Of the front, as measured; latency with the high end of its interval."""
+    from nas.front import has_budget, violation
+
+    if has_budget(opened.settings):
+        measured = [violation(row, opened.settings) for row in found.rows if row.verified]
+        say(f"{sum(over > 0 for over in measured)} violations of {len(measured)}")
 
 
 def _tell_precision(precision: str) -> None:

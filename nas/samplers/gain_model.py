@@ -90,14 +90,16 @@ class GainModel:
             order = np.concatenate([done, running])
             values = np.concatenate([learnt, believed])
             self._process.learn(points.rows(order), values, seen.variances[order])
-        front = Front(errors, costs, reference)
+        # What is over the budget takes no place on the front, unless what is proposed is over too.
+        counted = theirs.violations <= max(float(known.violations.max()), 0.0)
+        front = Front(errors[counted], costs[counted], reference)
         linear = self._linear_model(seen.codes[done], theirs.rows(done), learnt)
         kept = self._promising(codes, known, front, linear, len(seen), rng)
         looked_at = known.rows(kept)
         mean, deviation = self._process.predict(self.scale.points(codes[kept], looked_at))
         deviation = np.hypot(deviation, _OWN * self._process.own_deviation)
         gains = front.expected_gain(mean, deviation, self.scale.costs(looked_at))
-        have = hypervolume(errors, costs, reference)
+        have = hypervolume(errors[counted], costs[counted], reference)
         best = int(gains.argmax())
         return Choice(int(kept[best]), float(gains[best] / have) if have > 0 else None)
 

@@ -8,15 +8,17 @@ from optuna.distributions import CategoricalDistribution
 
 from latency_lut import Predictor
 from nas.samplers.candidates import INACTIVE, Candidates, Codes, Floats, Known
+from nas.samplers.proposals import among
 from nas.units import MIB, MS
-from search_spaces import Space
+from search_spaces import Architecture, Space
 
 
 class SpaceCandidates(Candidates):
     """Costs are the latency of the first phase in ms and the memory in MiB, by the LUT.
 
     Features are the logarithms of what else a network costs: other phases, MACs, parameters and
-    weights. Budgets are compared with the high end of the latency's interval.
+    weights. Budgets are compared with the high end of the latency's interval; of networks that were
+    measured, what the measurement says of the budgets counts.
     """
 
     def __init__(
@@ -25,10 +27,23 @@ class SpaceCandidates(Candidates):
         *,
         max_latency_ms: float | None = None,
         max_memory_mib: float | None = None,
+        measured: Mapping[Architecture, float] | None = None,
     ) -> None:
-        """Of the predictor's space and device, within these budgets."""
+        """Of the predictor's space and device.
+
+        Args:
+            predictor: of the space on the device.
+            max_latency_ms: budget.
+            max_memory_mib: budget.
+            measured: by how much measured networks exceed a budget, as a share; 0 if they do not.
+        """
         self._predictor, self._space = predictor, predictor.space
         self._max_latency_ms, self._max_memory_mib = max_latency_ms, max_memory_mib
+        found = [(self._space.encode(network), by) for network, by in (measured or {}).items()]
+        self._measured = {codes.tobytes(): by for codes, by in found}
+        self._measured_codes = np.array([codes for codes, _ in found], dtype=np.int16).reshape(
+            len(found), len(self._space.choices)
+        )
 
     @cached_property
     def distributions(self) -> Mapping[str, CategoricalDistribution]:
@@ -54,8 +69,13 @@ class SpaceCandidates(Candidates):
         return Known(
             costs=np.column_stack([first.latency_ns * MS, memory_mib]),
             features=np.nan_to_num(np.log1p(np.column_stack([*latencies, *sizes]))),
-            violations=np.max(over, axis=0),
+            violations=self._as_measured(codes, np.max(over, axis=0)),
         )
+
+    def _as_measured(self, codes: Codes, violations: Floats) -> Floats:
+        for number in np.flatnonzero(among(codes, self._measured_codes)):
+            violations[number] = self._measured[codes[number].tobytes()]
+        return violations
 
 
 def canonical_codes(space: Space, codes: Codes) -> Codes:

@@ -8,6 +8,8 @@ import onnxruntime
 import optuna
 import pytest
 
+from nas.front import Measured, record_measurement
+from nas.study import read_device_profile
 from tests.end_to_end.desk import ON_LOCAL, SPACE, TINY, only, rows_of, search_command
 
 
@@ -161,6 +163,22 @@ def test_what_is_verified_is_not_measured_again(verified):
     before = rows_of(verified.database, count), verified.ok("front", "few", "--json").json
     rows = verified.ok("verify", "few", "--json").json
     assert (rows_of(verified.database, count), rows) == before
+
+
+def test_a_network_that_breaks_its_budget_is_replaced_by_the_verification(searched):
+    budget_ms = 100.0  # far away: the measurement that breaks it is made up
+    searched.ok(*search_command("repaired", trials=3), "--max-latency-ms", str(budget_ms))
+    study = optuna.load_study(study_name="repaired", storage=f"sqlite:///{searched.database}")
+    best = max(searched.ok("front", "repaired", "--json").json, key=lambda row: row["accuracy"])
+    times = dict.fromkeys(("latency_ms", "low_ms", "high_ms", "p90_ms"), 2 * budget_ms)
+    measured = Measured(**times, memory_mib=None, runs=7, quality="good")
+    record_measurement(study, read_device_profile(study), best["arch"]["id"], measured)
+    ran = searched.ok("verify", "repaired", "--repair", "2", "--json")
+    assert f"dropped {best['arch']['id']}: up to 200 ms measured, budget 100" in ran.err
+    assert "were tried in place of 1 that broke the budget" in ran.err
+    assert f"0 violations of {len(ran.json)}" in ran.err
+    assert all(row["verified"] and row["measured_high_ms"] <= budget_ms for row in ran.json)
+    assert 3 < len(evaluated_ids(searched, "repaired")) <= 5
 
 
 def test_report_writes_table_picture_and_page(searched, tmp_path):

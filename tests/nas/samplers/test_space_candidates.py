@@ -59,6 +59,16 @@ def test_a_budget_is_compared_with_the_high_end_of_the_interval(lut):
     assert known.violations[0] == pytest.approx(1.0)
 
 
+def test_what_was_measured_of_a_network_takes_the_place_of_its_prediction(lut):
+    space = tiny_space()
+    measured = {space.smallest(): 0.25, space.largest(): 0.0}
+    predictor = Predictor(space, lut(space))
+    candidates = SpaceCandidates(predictor, max_latency_ms=1e-3, measured=measured)  # for none
+    codes = np.array([space.encode(network) for network in measured])
+    assert candidates.known(codes).violations.tolist() == [0.25, 0.0]
+    assert (candidates.known(candidates.everything()).violations <= 0).sum() == 1
+
+
 def test_trials_of_a_study_are_read_back_as_they_were_proposed(lut):
     space = SPACES["hybrid"]
     candidates = SpaceCandidates(Predictor(space, lut(space)))
