@@ -39,25 +39,31 @@ def records(compared: Sequence[Compared], quality: QualityName) -> list[dict[str
 
 def cells(compared: Sequence[Compared], quality: QualityName) -> list[dict[str, object]]:
     """What fits on a screen, a mapping a baseline."""
-    middle_one = middle(compared)
-    return [_cells(one, quality, is_middle=one is middle_one) for one in compared]
+    return [_cells(one, quality) for one in compared]
 
 
 def middle_line(compared: Sequence[Compared], quality: QualityName) -> str:
     """What the front has beside the middle baseline, in a sentence."""
     one = middle(compared)
-    words = "accuracy" if quality == "accuracy" else "bits per byte"
-    unit = "points" if quality == "accuracy" else "%"
-    gain = "nothing as fast" if one.gain is None else f"{one.gain:+.2f} {unit} at its latency"
-    time = (
-        "nothing as good"
-        if one.latency_gain is None
-        else f"{one.latency_gain:+.1f} % of latency saved at its {words}"
-    )
     return (
         f"middle baseline: {one.baseline.member.name}, {ms_text(one.baseline.latency_ms)} ms; "
-        f"the front has {gain}, {time}"
+        f"{_gain_words(one.gain, quality)}; {_latency_words(one.latency_gain, quality)}"
     )
+
+
+def _gain_words(gain: float | None, quality: QualityName) -> str:
+    if gain is None:
+        return "nothing on the front is as fast"
+    unit = "points" if quality == "accuracy" else "%"
+    better = "better" if gain >= 0 else "worse"
+    return f"at that latency the front is {abs(gain):.2f} {unit} {better}"
+
+
+def _latency_words(gain: float | None, quality: QualityName) -> str:
+    if gain is None:
+        return "nothing on the front is as good"
+    words, less = quality.replace("_", " "), "less" if gain >= 0 else "more"
+    return f"at that {words} it takes {abs(gain):.1f} % {less} time"
 
 
 def _record(one: Compared, quality: QualityName) -> dict[str, object]:
@@ -87,22 +93,25 @@ def _record(one: Compared, quality: QualityName) -> dict[str, object]:
     }
 
 
-def _cells(one: Compared, quality: QualityName, *, is_middle: bool) -> dict[str, object]:
+def _cells(one: Compared, quality: QualityName) -> dict[str, object]:
     measured, rival = one.baseline.measured, one.rival
     low, high = ms_text(measured.low_ms), ms_text(measured.high_ms)
     title = quality_title(quality).removesuffix(" (lower is better)")
-    of_baseline = _number(one.baseline.quality, quality, one.baseline.standard_error)
     return {
-        "baseline": one.baseline.member.name + (" (middle)" if is_middle else ""),
+        "baseline": one.baseline.member.name,
         "arch": one.baseline.member.architecture.id,
-        title: of_baseline,
+        title: _number(one.baseline.quality, quality, one.baseline.standard_error),
         "measured ms": f"{ms_text(measured.latency_ms)} ({low} to {high})",
-        "memory MiB": measured.memory_mib,
-        "front has": None if rival is None else _number(rival.quality, quality),
-        "gain (points)" if quality == "accuracy" else "gain (%)": one.gain,
-        "latency saved (%)": one.latency_gain,
+        "MiB": measured.memory_mib,
+        "front": None if rival is None else _number(rival.quality, quality),
+        "points" if quality == "accuracy" else "gain %": _rounded(one.gain, 2),
+        "saved %": _rounded(one.latency_gain, 1),
         "verdict": one.verdict,
     }
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _number(value: float, quality: QualityName, standard_error: float | None = None) -> str:
