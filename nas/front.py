@@ -75,6 +75,12 @@ def record_measurement(
     study.set_user_attr(f"{_MEASURED}:{device_profile}:{architecture_id}", asdict(measured))
 
 
+def read_measurements(study: optuna.Study, device_profile: str) -> dict[str, Measured]:
+    """What the device measured, by architecture id."""
+    found = _attributes(study, _MEASURED, device_profile)
+    return {key: Measured(**record) for key, record in found}
+
+
 def record_failure(
     study: optuna.Study, device_profile: str, architecture_id: str, reason: str | None
 ) -> None:
@@ -114,8 +120,7 @@ def read_front(study: optuna.Study, space: Space, device_profile: str | None = N
     """
     settings = read_settings(study)
     profile = device_profile or read_device_profile(study)
-    found = _attributes(study, _MEASURED, profile)
-    measured = {key: Measured(**record) for key, record in found}
+    measured = read_measurements(study, profile)
     expected = {k: Expected(**found) for k, found in study.user_attrs.get(_EXPECTED, {}).items()}
     failures = read_failures(study, profile)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))

@@ -1,7 +1,7 @@
 """Verification: every network of a front measured whole on its device, until the front holds."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -122,6 +122,11 @@ def measure_well(
     tries: list[NetworkRecord] = []
     while len(tries) < _TRIES and not (tries and _flags(tries[-1]) == 0):
         tries.append(rig.measure(architecture, purpose=purpose, nodes=nodes, modules=modules))
+    return best_record(tries)
+
+
+def best_record(tries: Sequence[NetworkRecord]) -> NetworkRecord:
+    """Of measurements of one network that with the fewest flags, and then the closest interval."""
     return min(tries, key=lambda record: (_flags(record), _spread(record)))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nas.cli.bench_baselines import baselines
 from nas.cli.bench_ranking import ranking
 from nas.cli.bench_search import search
 from nas.cli.options import (
@@ -24,6 +25,7 @@ from nas.cli.output import print_json, print_table, progress_bar, say, show
 from nas.errors import BadInput
 
 app = typer.Typer(help="Benchmarks of our own parts.", no_args_is_help=True)
+app.command()(baselines)
 app.command()(search)
 app.command()(ranking)
 

@@ -16,37 +16,46 @@ MEASURED_COLOUR = "#0072B2"
 PREDICTED_COLOUR = "#D55E00"
 _BUDGET_COLOUR = "#333333"
 _CLOUD_COLOUR = "#9AA0A6"
-_TEXT_COLOUR = "#222222"
+TEXT_COLOUR = "#222222"
+LINE_COLOUR = "#56606B"
 _SIZE_INCHES = (8.0, 5.0)
-_DPI = 200
+DPI = 200
 _TITLE_CHARACTERS = 58  # as many as stand above the axes in one line
 _PAD_INCHES = 0.12
 
 
 def write_front_png(report: Report, path: Path) -> None:
     """Draws the front into a PNG file of 1600 by 1000 pixels."""
-    draw_front(report).savefig(path, dpi=_DPI)
+    draw_front(report).savefig(path, dpi=DPI)
 
 
 def draw_front(report: Report) -> Figure:
     """Quality over latency: evaluated networks, the front with error bars, the budget."""
     chart = front_chart(report)
-    layout = ConstrainedLayoutEngine(w_pad=_PAD_INCHES, h_pad=_PAD_INCHES)
-    figure = Figure(figsize=_SIZE_INCHES, layout=layout, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(_SIZE_INCHES)
     axes = figure.add_subplot()
-    _titles(axes, chart.title, summary(report))
-    _frame(axes, chart)
+    draw_titles(axes, chart.title, summary(report))
+    draw_frame(axes, chart.x_label, chart.y_label)
+    axes.set_xlim(chart.x.low, chart.x.high)
+    axes.set_ylim(chart.y.low, chart.y.high)
     _cloud(axes, chart)
     _front(axes, chart)
     _budget(axes, chart)
     if not chart.front and not chart.cloud:
         axes.text(0.5, 0.6, "nothing evaluated yet", transform=axes.transAxes, ha="center")
-    _legend(figure, axes)
+    draw_legend(figure, axes)
     return figure
 
 
-def _titles(axes: Axes, title: str, subtitle: str) -> None:
+def new_figure(size_inches: tuple[float, float]) -> Figure:
+    """An empty figure that makes room for what stands around its axes."""
+    layout = ConstrainedLayoutEngine(w_pad=_PAD_INCHES, h_pad=_PAD_INCHES)
+    figure = Figure(figsize=size_inches, layout=layout, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def draw_titles(axes: Axes, title: str, subtitle: str) -> None:
     """What it is and what came out; names may hold a dollar, which is no formula here."""
     axes.set_title(
         title if len(title) <= _TITLE_CHARACTERS else f"{title[:_TITLE_CHARACTERS]}…",
@@ -54,7 +63,7 @@ def _titles(axes: Axes, title: str, subtitle: str) -> None:
         pad=25,
         fontsize=13,
         fontweight="bold",
-        color=_TEXT_COLOUR,
+        color=TEXT_COLOUR,
         parse_math=False,
     )
     axes.annotate(
@@ -64,21 +73,20 @@ def _titles(axes: Axes, title: str, subtitle: str) -> None:
         xycoords="axes fraction",
         textcoords="offset points",
         fontsize=10.5,
-        color="#56606B",
+        color=LINE_COLOUR,
         parse_math=False,
     ).set_in_layout(False)  # a long line must not make the axes narrow
 
 
-def _frame(axes: Axes, chart: FrontChart) -> None:
-    axes.set_xlabel(chart.x_label, fontsize=11, color=_TEXT_COLOUR)
-    axes.set_ylabel(chart.y_label, fontsize=11, color=_TEXT_COLOUR)
-    axes.set_xlim(chart.x.low, chart.x.high)
-    axes.set_ylim(chart.y.low, chart.y.high)
+def draw_frame(axes: Axes, x_label: str, y_label: str) -> None:
+    """A light grid, two axes and what they show."""
+    axes.set_xlabel(x_label, fontsize=11, color=TEXT_COLOUR)
+    axes.set_ylabel(y_label, fontsize=11, color=TEXT_COLOUR)
     axes.grid(color="#E6E8EB", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#8A8F98")
-    axes.tick_params(colors=_TEXT_COLOUR, labelsize=10)
+    axes.tick_params(colors=TEXT_COLOUR, labelsize=10)
 
 
 def _cloud(axes: Axes, chart: FrontChart) -> None:
@@ -101,7 +109,7 @@ def _front(axes: Axes, chart: FrontChart) -> None:
     if not chart.front:
         return
     xs, ys = zip(*chart.steps, strict=True)
-    axes.plot(xs, ys, color="#56606B", linewidth=1.4, label="front", zorder=3)
+    axes.plot(xs, ys, color=LINE_COLOUR, linewidth=1.4, label="front", zorder=3)
     predicted = [mark for mark in chart.front if not mark.measured]
     measured = [mark for mark in chart.front if mark.measured]
     _marks(axes, measured, MEASURED_COLOUR, filled=True, label="measured")
@@ -142,7 +150,7 @@ def _marks(axes: Axes, marks: list[Mark], colour: str, *, filled: bool, label: s
     )
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def draw_legend(figure: Figure, axes: Axes) -> None:
     """One row below the axes, where nothing can lie under it."""
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: labels[i].startswith("budget"))

@@ -9,6 +9,7 @@ from nas.cli.app import app
 from tests.end_to_end.desk import ON_LOCAL, TINY, only
 
 COMMANDS = (
+    "bench baselines",
     "bench drift",
     "bench lut",
     "bench ranking",
