@@ -97,7 +97,7 @@ def repair(
     while _broken(outcome.front, settings):
         _tell_samplers(study, outcome.front)
         # 1. by the LUT that has learnt, others may be on the front: they are measured first
-        predictor = _predictor(rig)
+        predictor = rig.predictor()
         record_expected(study, _expected(predictor, outcome.front))
         again = measure_front(study, rig, estimator.modules, on_progress=on_progress)
         outcome = replace(again, measured=outcome.measured + again.measured)
@@ -114,10 +114,6 @@ def repair(
             return outcome
         outcome = replace(outcome, front=front)
     return outcome
-
-
-def _predictor(rig: Rig) -> Predictor:
-    return Predictor(rig.space, rig.store.lut(rig.profile.id, rig.precision), rig.precision)
 
 
 def _expected(predictor: Predictor, front: Front) -> dict[str, Expected]:

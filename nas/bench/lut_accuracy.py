@@ -31,9 +31,15 @@ class LutBench:
     networks: tuple[dict[str, object], ...]
 
 
-def compare(rig: Rig, unseen: Unseen) -> LutBench:
-    """This LUT, blocks timed alone, a line on MACs and the repeat error, on the same networks."""
-    predictor = Predictor(rig.space, rig.store.lut(rig.profile.id, rig.precision), rig.precision)
+def compare(rig: Rig, predictor: Predictor, unseen: Unseen) -> LutBench:
+    """This LUT, blocks timed alone, a line on MACs and the repeat error, on the same networks.
+
+    Args:
+        rig: on which all was measured.
+        predictor: by the LUT as it was before the networks were measured, as whatever is measured
+            teaches what memory a network takes.
+        unseen: the networks, measured.
+    """
     predicted = tuple(predictor.predict(architecture) for architecture in unseen.architectures)
     carriers = rig.store.networks(
         rig.profile.id, rig.space.name, precision=rig.precision, purpose="carrier"

@@ -105,6 +105,7 @@ def lut(
             print_table(f"{space} on {device}", list(timed), [list(timed.values())])
         return
     for rig in rigs(device, devices, storage, found, precision):
+        predictor = rig.predictor()
         with progress_bar("bench") as report:
             unseen = (
                 read_unseen(rig, measured)
@@ -113,7 +114,7 @@ def lut(
                     rig, networks, seed, on_step=lambda done, words: report(done, None, words)
                 )
             )
-        result = compare(rig, unseen)
+        result = compare(rig, predictor, unseen)
         rows = [{"device": rig.device.name, **row} for row in result.rows]
         if json:
             of = {"device_profile": rig.profile.id, "space": space, "precision": precision}

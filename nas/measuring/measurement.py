@@ -33,6 +33,7 @@ from latency_lut import (
     NetworkRecord,
     NodeTiming,
     PhaseTiming,
+    Predictor,
     Purpose,
     Store,
 )
@@ -92,6 +93,12 @@ class Rig:
 
     def _static_bytes(self, segments: Sequence[Segment]) -> int:
         return max(self.costs.network(segments, p).memory_bytes for p in self.space.phases)
+
+    def predictor(self) -> Predictor:
+        """By the LUT as it is now; the same whatever is measured later."""
+        return Predictor(
+            self.space, self.store.lut(self.profile.id, self.precision), self.precision
+        )
 
     def canary_scale(self, record: NetworkRecord) -> float:
         """Factor that brings a record's timings to the common state of its device profile.

@@ -26,7 +26,7 @@ def rows_of(result, quantity):
 
 
 def test_a_device_without_noise_is_predicted_without_error(rig):
-    result = compare(rig, measure_unseen(rig, networks=8, seed=1))
+    result = compare(rig, rig.predictor(), measure_unseen(rig, networks=8, seed=1))
     assert list(rows_of(result, "infer")) == [
         "this LUT",
         "blocks timed alone",
@@ -49,7 +49,9 @@ def test_a_device_without_noise_is_predicted_without_error(rig):
 
 def test_a_device_that_became_slower_unseen_shows_as_bias_of_the_lut(rig, session):
     session.slowness, session.canary_slowness = 1.25, 1.0
-    ours = rows_of(compare(rig, measure_unseen(rig, networks=5, seed=1)), "infer")["this LUT"]
+    ours = rows_of(compare(rig, rig.predictor(), measure_unseen(rig, networks=5, seed=1)), "infer")[
+        "this LUT"
+    ]
     assert ours["bias"] == pytest.approx(-0.2, abs=1e-3)
     assert ours["within 10 %"] == 0.0
     assert ours["Spearman"] == pytest.approx(1)
@@ -63,9 +65,21 @@ def test_networks_are_only_timed_so_that_the_lut_stays_as_it_was(rig, session):
     assert {job.kind for job in session.jobs} == {"time"}
 
 
+def test_memory_is_predicted_as_before_the_networks_were_measured(rig, session):
+    session.peak_bytes = 10 << 20
+    measure_unseen(rig, networks=4, seed=2)  # eight records are enough for a model
+    before, session.peak_bytes = rig.predictor(), 20 << 20
+    result = compare(rig, before, measure_unseen(rig, networks=4, seed=1))
+    for row in result.networks:
+        architecture = rig.space.architecture(row["architecture"]["choices"])
+        told = before.predict(architecture).memory_bytes
+        assert row["memory"]["predicted_mib"] == pytest.approx(told / 2**20)
+        assert rig.predictor().predict(architecture).memory_bytes > 1.1 * told
+
+
 def test_every_network_is_one_that_never_was_a_carrier_and_is_measured_at_two_times(rig):
     carriers = {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
-    result = compare(rig, measure_unseen(rig, networks=6, seed=1))
+    result = compare(rig, rig.predictor(), measure_unseen(rig, networks=6, seed=1))
     ids = [network["id"] for network in result.networks]
     assert len(set(ids)) == 6
     assert not carriers & set(ids)
@@ -75,7 +89,7 @@ def test_every_network_is_one_that_never_was_a_carrier_and_is_measured_at_two_ti
 
 
 def test_what_the_lut_cost_is_told_beside_what_blocks_alone_cost(rig):
-    rows = rows_of(compare(rig, measure_unseen(rig, networks=4, seed=1)), "infer")
+    rows = rows_of(compare(rig, rig.predictor(), measure_unseen(rig, networks=4, seed=1)), "infer")
     carriers = len(rig.store.networks(rig.profile.id, purpose="carrier"))
     assert rows["this LUT"]["runs"] == rows["line on MACs"]["runs"] == carriers
     assert 0 < rows["blocks timed alone"]["runs"] <= 7
@@ -83,7 +97,7 @@ def test_what_the_lut_cost_is_told_beside_what_blocks_alone_cost(rig):
 
 
 def test_blocks_alone_of_a_device_that_just_adds_up_are_as_good_as_the_lut(rig):
-    rows = rows_of(compare(rig, measure_unseen(rig, networks=4, seed=1)), "infer")
+    rows = rows_of(compare(rig, rig.predictor(), measure_unseen(rig, networks=4, seed=1)), "infer")
     assert rows["blocks timed alone"]["MAPE"] == pytest.approx(0, abs=1e-6)
 
 
@@ -105,7 +119,7 @@ def test_a_space_with_too_few_unseen_networks_is_refused(rig):
 @pytest.fixture
 def earlier(rig, tmp_path):
     """What `nas bench lut --json` wrote of this device, and the file."""
-    result = compare(rig, measure_unseen(rig, networks=6, seed=1))
+    result = compare(rig, rig.predictor(), measure_unseen(rig, networks=6, seed=1))
     of = {"device_profile": rig.profile.id, "space": rig.space.name, "precision": "fp32"}
     document = {**of, "rows": result.rows, "networks": result.networks}
     path = tmp_path / "earlier.json"
@@ -116,7 +130,7 @@ def earlier(rig, tmp_path):
 def test_what_an_earlier_run_measured_is_scored_again_to_the_same(rig, session, earlier):
     document, path = earlier
     ran = len(session.jobs)
-    again = compare(rig, read_unseen(rig, path))
+    again = compare(rig, rig.predictor(), read_unseen(rig, path))
     assert len(session.jobs) == ran
     for row, before in zip(again.rows, document["rows"], strict=True):
         if row["quantity"] == "memory":
@@ -130,7 +144,9 @@ def test_a_block_that_did_not_run_alone_is_none_in_the_file_and_no_number_here(r
     document, path = earlier
     document["networks"][0]["infer"]["alone_ms"] = None
     path.write_text(json.dumps(document))
-    alone = rows_of(compare(rig, read_unseen(rig, path)), "infer")["blocks timed alone"]
+    alone = rows_of(compare(rig, rig.predictor(), read_unseen(rig, path)), "infer")[
+        "blocks timed alone"
+    ]
     assert alone["networks"] == 5
 
 
