@@ -46,26 +46,38 @@ class Repairs:
     """Networks evaluated to replace them."""
     replaced: int
     """Those of them that stand on the front, measured."""
+    hopeless: bool = False
+    """The sampler found nothing more that the LUT says is within the budget."""
 
     def wanted(self, tries_each: int) -> int:
         """How many networks to try next, with so many tries for each that broke the budget."""
+        if self.hopeless:
+            return 0
         left = tries_each * self.broken - self.tried
         return max(min(self.broken - self.replaced, left), 0)
 
 
 def read_repairs(study: optuna.Study, front: Front) -> Repairs:
     """As of the front, which is the study's on its own device."""
+    settings = read_settings(study)
     tried = {
-        trial.number
+        trial.number: trial
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if REPLACEMENT in trial.user_attrs and "duplicate_of" not in trial.user_attrs
     }
-    broken = _broken(front, read_settings(study))
+    broken = _broken(front, settings)
     return Repairs(
         broken=sum(row.trial not in tried for row in broken),
         tried=len(tried),
         replaced=sum(row.verified and row.trial in tried for row in front.rows),
+        hopeless=bool(tried) and _is_last_resort(tried[max(tried)], settings),
     )
+
+
+def _is_last_resort(trial: FrozenTrial, settings: StudySettings) -> bool:
+    """Over the budget when proposed, as `pareto` does only where nothing else is left."""
+    over = any(share > 0 for share in trial.constraints.values())
+    return over and settings.sampler == "pareto"
 
 
 def repair(

@@ -305,8 +305,8 @@ def _tell_repairs(opened: "OpenStudy", found: "Front") -> None:
     repairs = read_repairs(opened.study, found)
     if repairs.tried:
         say(
-            f"{repairs.tried} networks were tried in place of {repairs.broken} that broke the "
-            f"budget, by a LUT that learnt from them; {repairs.replaced} are on the front"
+            f"tried {repairs.tried} networks in place of {repairs.broken} that broke the budget, "
+            f"by a LUT that learnt from them; on the front: {repairs.replaced}"
         )
 
 

@@ -175,7 +175,7 @@ def test_a_network_that_breaks_its_budget_is_replaced_by_the_verification(search
     record_measurement(study, read_device_profile(study), best["arch"]["id"], measured)
     ran = searched.ok("verify", "repaired", "--repair", "2", "--json")
     assert f"dropped {best['arch']['id']}: up to 200 ms measured, budget 100" in ran.err
-    assert "were tried in place of 1 that broke the budget" in ran.err
+    assert "networks in place of 1 that broke the budget" in ran.err
     assert f"0 violations of {len(ran.json)}" in ran.err
     assert all(row["verified"] and row["measured_high_ms"] <= budget_ms for row in ran.json)
     assert 3 < len(evaluated_ids(searched, "repaired")) <= 5

@@ -255,8 +255,11 @@ def test_every_sampler_is_told_once_that_the_network_breaks_its_budget(rig, brok
 def test_where_all_that_was_measured_breaks_the_budget_it_is_told_what_must_give(rig, session):
     study, estimator = searched(rig, max_latency_ms=0.020)
     slower(session, lambda nodes: True)
-    front = repaired(rig, study, estimator, tries_each=1)
+    front = repaired(rig, study, estimator)
     assert front.rows == ()
+    repairs = read_repairs(study, front)
+    assert repairs.hopeless
+    assert repairs.tried <= repairs.broken  # and not ten times as many
     with pytest.raises(NothingMeetsBudget) as caught:
         require_feasible("s", front, read_settings(study), rig.space.smallest())
     told, nearest = str(caught.value).splitlines()
