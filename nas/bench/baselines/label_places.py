@@ -14,7 +14,8 @@ _MARK_POINTS = 4.0  # half the side of a mark with its white edge
 _DISTANCES = (7.5, 11.0, 16.0, 24.0, 34.0, 46.0, 60.0, 76.0)
 _LED_FROM = 11.0
 _APART_POINTS = 1.0  # our choice: half of what stays between two texts
-_DIRECTIONS = ((1, 0), (0, -1), (-1, 0), (0, 1), (1, -1), (-1, 1), (1, 1), (-1, -1))
+# Aslant first: error bars run straight.
+_DIRECTIONS = ((1, -1), (-1, 1), (1, 1), (-1, -1), (1, 0), (0, -1), (-1, 0), (0, 1))
 _POINTS_PER_INCH = 72
 
 Extent = tuple[float, float, float, float]
