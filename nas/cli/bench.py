@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.bench_search import search
+from nas.cli.bench_storage import storage as bench_storage
 from nas.cli.options import (
     DEFAULT_DEVICES,
     DEFAULT_STORAGE,
@@ -24,6 +25,7 @@ from nas.errors import BadInput
 
 app = typer.Typer(help="Benchmarks of our own parts.", no_args_is_help=True)
 app.command()(search)
+app.command("storage")(bench_storage)
 
 _FLOOR = 0.04  # a repeat error above it says more of the machine than of any prediction
 

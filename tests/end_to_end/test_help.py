@@ -12,6 +12,7 @@ COMMANDS = (
     "bench drift",
     "bench lut",
     "bench search",
+    "bench storage",
     "dashboard",
     "demo",
     "devices add",
