@@ -115,7 +115,7 @@ def _engine_arguments(url: str) -> dict[str, object]:
 
 
 def _commit_without_waiting_for_the_disk(connection: sqlite3.Connection, _: object) -> None:
-    """A trial is a commit for each choice; waiting for the disk each time trebles its time.
+    """A trial is several commits, and a disk may take longer over one than all the rest takes.
 
     A killed process loses nothing, a power failure the last trials at most.
     """

@@ -135,8 +135,7 @@ class TrialStorage(RDBStorage):
     def record_heartbeat(self, trial_id: int) -> None:
         """Says that the trial is being worked on; comes from a thread of its own."""
         with contextlib.suppress(IntegrityError), self.engine.begin() as connection:
-            row = {"trial_id": trial_id, "heartbeat": func.current_timestamp()}
-            connection.execute(_upsert(_HEARTBEATS, self.engine.name).values(row))
+            self._beat(connection, trial_id)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -146,7 +145,7 @@ class TrialStorage(RDBStorage):
                 self._write(connection)
                 yield connection
         except SQLAlchemyError as exc:
-            raise StorageInternalError(f"the database refused: {exc}") from exc
+            raise StorageInternalError(f"the database refused: {str(exc).splitlines()[0]}") from exc
 
     def _write(self, connection: Connection) -> None:
         rows: dict[Table, list[dict[str, Any]]] = {}
@@ -155,10 +154,16 @@ class TrialStorage(RDBStorage):
             waiting.append(self._unwritten.popitem())
         for trial_id in sorted({trial_id for (_, trial_id, _), _ in waiting}):
             self._locked(connection, trial_id)
+            if self.heartbeat_interval is not None:
+                self._beat(connection, trial_id)  # or nobody would notice that it died this early
         for (table, _, _), row in reversed(waiting):
             rows.setdefault(table, []).append(row)
         for table, of_table in rows.items():
             self._upsert(connection, table, of_table)
+
+    def _beat(self, connection: Connection, trial_id: int) -> None:
+        row = {"trial_id": trial_id, "heartbeat": func.current_timestamp()}
+        connection.execute(_upsert(_HEARTBEATS, self.engine.name).values(row))
 
     def _locked(self, connection: Connection, trial_id: int) -> TrialState:
         """The state of a trial that is not finished, and stays so until the transaction ends."""

@@ -42,8 +42,9 @@ def postgresql_server() -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait_for(port, server)
-            yield f"postgresql://lut@127.0.0.1:{port}/postgres"
+            url = f"postgresql://lut@127.0.0.1:{port}/postgres"
+            _wait_for(url, server)
+            yield url
         finally:
             server.send_signal(signal.SIGINT)  # waits for no client, unlike SIGTERM
             server.wait(30)
@@ -54,11 +55,15 @@ def _debian(name: str) -> str | None:
     return str(found[-1]) if found else None
 
 
-def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    import psycopg  # an extra of ours
+
     for _ in range(300):
         assert server.poll() is None, "the server ended"
-        with closing(socket.socket()) as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
+        try:
+            psycopg.connect(url).close()  # it listens before it lets anyone in
+        except psycopg.OperationalError:
+            time.sleep(0.1)
+        else:
+            return
     pytest.fail("the server never answered")

@@ -8,6 +8,7 @@ import typer
 from nas.cli.bench_baselines import baselines
 from nas.cli.bench_ranking import ranking
 from nas.cli.bench_search import search
+from nas.cli.bench_storage import storage as bench_storage
 from nas.cli.options import (
     DEFAULT_DEVICES,
     DEFAULT_STORAGE,
@@ -28,6 +29,7 @@ app = typer.Typer(help="Benchmarks of our own parts.", no_args_is_help=True)
 app.command()(baselines)
 app.command()(search)
 app.command()(ranking)
+app.command("storage")(bench_storage)
 
 _FLOOR = 0.04  # a repeat error above it says more of the machine than of any prediction
 

@@ -14,6 +14,7 @@ COMMANDS = (
     "bench lut",
     "bench ranking",
     "bench search",
+    "bench storage",
     "dashboard",
     "demo",
     "devices add",

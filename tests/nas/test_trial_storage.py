@@ -87,11 +87,16 @@ def test_what_is_written_and_read_is_what_optunas_own_storage_writes_and_reads(u
 
 def test_a_running_trial_is_whole_to_others_as_soon_as_its_own_worker_looks_around(url):
     study = new_study(url)
-    seen = []
+    engine = study._storage._backend.engine
+    seen, beats = [], []
 
     def look(trial):
         objective(trial)
+        with engine.begin() as connection:  # as if the thread had not come to its first one
+            connection.execute(text("DELETE FROM trial_heartbeats"))
         study.get_trials(deepcopy=False)
+        with engine.begin() as connection:
+            beats.append(connection.execute(text("SELECT * FROM trial_heartbeats")).all())
         (other,) = RDBStorage(driver_url(url)).get_all_trials(
             study._study_id, states=(TrialState.RUNNING,)
         )
@@ -102,6 +107,7 @@ def test_a_running_trial_is_whole_to_others_as_soon_as_its_own_worker_looks_arou
     for trial in seen:
         assert len(trial.params) == len(trial.distributions) == 6
         assert trial.user_attrs["id"] == f"network {trial.number} again"
+    assert list(map(len, beats)) == [1, 1]
 
 
 def test_a_trial_takes_as_many_transactions_with_many_choices_as_with_few(url):
