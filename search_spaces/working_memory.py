@@ -5,7 +5,9 @@ input that nobody reads any more, views need no memory of their own, all others 
 that is free at the time.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import onnx
 
@@ -17,7 +19,10 @@ _IN_PLACE = frozenset(
     "Abs Add Clip Cos Div Erf Exp HardSigmoid HardSwish LeakyRelu Log Max Min Mul Neg Pow "
     "Reciprocal Relu Sigmoid Sin Softmax Softplus Sqrt Sub Tanh Where".split()
 )
-_WORD = 4  # bytes; mixtures work in fp32 whatever their weights are stored in
+_WORD = 4  # bytes of a float or a sum; mixtures work in fp32 whatever their weights are stored in
+_POINTER = 8  # bytes
+_VECTOR = 16  # channels that the kernels for symmetric 8-bit weights take at once
+_EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 
 
 def peak_bytes(graph: onnx.GraphProto, scope: Scope) -> int:
@@ -37,15 +42,15 @@ def peak_bytes(graph: onnx.GraphProto, scope: Scope) -> int:
 def workspace_bytes(graph: onnx.GraphProto, scope: Scope) -> int:
     """The most that one operator works in beside its inputs and outputs.
 
-    Known of mixtures only: for each token and expert that it selects, the token, the hidden
-    neurons and the answer. Of other operators it is small, or not known.
+    Known of mixtures and of convolutions of 8-bit numbers, after the source of ONNX Runtime 1.31
+    (moe_cpu.cc, qlinearconv.cc); of other operators it is small, or not known.
     """
     found = 0
     for node in graph.node:
         for body in scope.bodies.get(node.output[0], []):
             found = max(found, workspace_bytes(body.graph, body.scope))
-        if operator_name(node) in (MOE_OPERATOR, QMOE_OPERATOR):
-            found = max(found, _mixture_bytes(node, scope))
+        rule = _WORKSPACES.get(operator_name(node))
+        found = max(found, rule(node, scope) if rule else 0)
     return found
 
 
@@ -134,9 +139,53 @@ def _names_read(node: onnx.NodeProto) -> Iterator[str]:
 
 
 def _mixture_bytes(node: onnx.NodeProto, scope: Scope) -> int:
+    """A copy of the tokens, two sums of answers, and what the busiest expert works in.
+
+    That is its tokens and its answers twice, both halves of its gated neurons and their product.
+    All tokens may go to one expert: which they go to is not known.
+    """
+    x, first = (scope.tensors.get(node.input[i]) for i in (0, 2))
+    if x is None or first is None:
+        return 0
+    width, halves = x.shape[-1], first.shape[1]
+    return _WORD * (x.size // width) * (7 * width + 3 * halves // 2)
+
+
+def _quantized_mixture_bytes(node: onnx.NodeProto, scope: Scope) -> int:
+    """For each token and expert that it selects, the token, the hidden neurons and the answer."""
     x, first = (scope.tensors.get(node.input[i]) for i in (0, 2))
     if x is None or first is None:
         return 0
     width, hidden = x.shape[-1], first.shape[1]
     selected = x.size // width * int_attribute(node, "k", 1)
     return _WORD * selected * 2 * (width + hidden)
+
+
+def _convolution_bytes(node: onnx.NodeProto, scope: Scope) -> int:
+    """Sums in 32 bits, and a pointer to each pixel under the kernel, or those pixels themselves.
+
+    No sums where a kernel for symmetric weights fits the channels; no pixels where it has one tap.
+    """
+    x, kernel, y = (scope.tensors.get(n) for n in (*node.input[:2], node.output[0]))
+    if x is None or kernel is None or y is None or x.dtype not in _EIGHT_BITS:
+        return 0
+    pixels, taps = math.prod(y.shape[2:]), math.prod(kernel.shape[2:])
+    group = int_attribute(node, "group", 1)
+    by_channel = group == x.shape[1] == y.shape[1] and group > 1
+    if by_channel:
+        symmetric = group % _VECTOR == 0
+    else:
+        symmetric = kernel.shape[1] % _WORD == 0 and y.shape[1] >= _VECTOR
+    sums = 0 if symmetric else _WORD * y.shape[1] * pixels
+    if by_channel or (symmetric and taps > 1):
+        return sums + _POINTER * taps * pixels
+    return sums + (taps * x.shape[1] * pixels if taps > 1 else 0)
+
+
+_WORKSPACES: Mapping[str, Callable[[onnx.NodeProto, Scope], int]] = MappingProxyType(
+    {
+        MOE_OPERATOR: _mixture_bytes,
+        QMOE_OPERATOR: _quantized_mixture_bytes,
+        "Conv": _convolution_bytes,
+    }
+)

@@ -135,8 +135,9 @@ def test_a_mixture_multiplies_by_the_experts_that_are_used(phase: Phase, tokens:
     assert found.params == gain + router + 8 * expert == 98880
     assert found.active_params == gain + router + 2 * expert == 25152
     assert found.macs == tokens * (router + 2 * expert)
-    # Each token with each of its two experts: the token, gate and up, the neurons, the answer.
-    assert found.workspace_bytes == 4 * tokens * 2 * 2 * (64 + 128)
+    # The tokens once more, two sums, and the busiest expert: tokens and answers twice, gate and up,
+    # and the neurons.
+    assert found.workspace_bytes == 4 * tokens * (3 * 64 + 4 * 64 + 128 + 64)
     assert found.convolution_bytes == 0
 
 

@@ -4,6 +4,7 @@ import onnx
 import pytest
 from onnx.parser import parse_model
 
+from search_spaces import CostTable, InvertedResidual, Phase, SegmentExporter
 from search_spaces.shapes import Tensor, infer_shapes
 from search_spaces.working_memory import operators, peak_bytes, workspace_bytes
 
@@ -53,3 +54,21 @@ def test_constants_are_no_operators():
     made = model(f"{shape} a = Relu (x) b = Relu (a) y = Reshape (b, s)")
     assert operators(made.graph) == ["Relu", "Relu", "Reshape"]
     assert workspace_bytes(made.graph, infer_shapes(made, {"x": INPUT})) == 0
+
+
+@pytest.mark.parametrize(("expansion", "sums"), [(3, True), (4, False)])
+def test_an_8_bit_filter_works_in_pointers_and_where_no_vector_fits_in_sums(expansion, sums):
+    # 24 channels, threefold 72: no whole number of vectors of 16; fourfold 96 are six.
+    block = InvertedResidual(
+        in_channels=24,
+        out_channels=24,
+        side=28,
+        stride=1,
+        kernel=7,
+        expansion=expansion,
+        squeeze_excite=False,
+    )
+    pixels, channels = 28 * 28, 24 * expansion
+    cost = CostTable(SegmentExporter("int8"))(block, Phase("infer"))
+    assert cost.workspace_bytes == 8 * 7 * 7 * pixels + sums * 4 * channels * pixels
+    assert CostTable(SegmentExporter("fp32"))(block, Phase("infer")).workspace_bytes == 0
