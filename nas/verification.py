@@ -1,7 +1,7 @@
 """Verification: every network of a front measured whole on its device, until the front holds."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import optuna
@@ -87,7 +87,7 @@ def measure_front(
             failures = read_failures(study, profile)
             return Verification(front=front, measured=measured, failures=failures)
         try:
-            record = _verified_record(rig, todo[0], modules)
+            record = verified_record(rig, todo[0], modules)
             record_measurement(study, profile, todo[0].id, as_measured(rig, record))
             measured += 1
         except JobFailed as exc:
@@ -95,17 +95,20 @@ def measure_front(
             record_failure(study, profile, todo[0].id, str(exc))
 
 
-def _verified_record(
+def verified_record(
     rig: Rig,
     architecture: Architecture,
     modules: Callable[[Architecture], Mapping[str, nn.Module] | None],
 ) -> NetworkRecord:
-    """What a verification measured before it was killed counts; else measured now."""
+    """What was measured before, in the same way and unflagged, counts; else measured now."""
     stored = rig.store.networks(
         rig.profile.id, rig.space.name, precision=rig.precision, purpose="verify"
     )
     for record in reversed(stored):
-        if record.architecture_id == architecture.id and _flags(record) == 0:
+        if record.architecture_id != architecture.id or _flags(record) > 0:
+            continue
+        # For data of other shapes the same choices were another network.
+        if record.static_bytes == rig.static_bytes(architecture):
             return record
     return measure_well(rig, architecture, purpose="verify", modules=modules(architecture))
 
@@ -122,11 +125,6 @@ def measure_well(
     tries: list[NetworkRecord] = []
     while len(tries) < _TRIES and not (tries and _flags(tries[-1]) == 0):
         tries.append(rig.measure(architecture, purpose=purpose, nodes=nodes, modules=modules))
-    return best_record(tries)
-
-
-def best_record(tries: Sequence[NetworkRecord]) -> NetworkRecord:
-    """Of measurements of one network that with the fewest flags, and then the closest interval."""
     return min(tries, key=lambda record: (_flags(record), _spread(record)))
 
 

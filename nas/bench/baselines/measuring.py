@@ -1,11 +1,10 @@
 """The hand-made networks of a study's space, scored and measured as its front was."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from device_agents import Device, JobFailed
-from latency_lut import NetworkRecord, open_store
+from latency_lut import open_store
 from nas.bench.baselines.comparison import Baseline, Compared, compare_with_front
 from nas.bench.baselines.hand_made import Member, hand_made
 from nas.errors import BadInput
@@ -16,8 +15,7 @@ from nas.measuring.access import require_profile
 from nas.measuring.measurement import Rig, open_rig
 from nas.open_study import OpenStudy
 from nas.surroundings import Surroundings
-from nas.verification import as_measured, best_record, measure_well
-from search_spaces import Architecture
+from nas.verification import as_measured, verified_record
 
 OnMember = Callable[[int, Member], None]
 """Told the number, from 0, of the network that comes next."""
@@ -93,14 +91,13 @@ def measure_members(
         known: by architecture id, what the study knows already.
         on_member: called before each network.
     """
-    stored = _stored(rig)
     baselines, failures = [], {}
     for number, member in enumerate(members):
         on_member(number, member)
         architecture = member.architecture
         try:
             measured = known.get(architecture.id) or as_measured(
-                rig, _record(rig, architecture, estimator, stored[architecture.id])
+                rig, verified_record(rig, architecture, estimator.modules)
             )
         except JobFailed as exc:
             failures[member.name] = str(exc)
@@ -117,20 +114,6 @@ def measure_members(
     return baselines, failures
 
 
-def _record(
-    rig: Rig,
-    architecture: Architecture,
-    estimator: QualityEstimator,
-    stored: Sequence[NetworkRecord],
-) -> NetworkRecord:
-    """What was measured before counts; but for data of other shapes it was another network."""
-    same = [record for record in stored if record.static_bytes == rig.static_bytes(architecture)]
-    if same:
-        return best_record(same)
-    modules = estimator.modules(architecture)
-    return measure_well(rig, architecture, purpose="verify", modules=modules)
-
-
 def _verified_front(opened: OpenStudy, rig: Rig) -> Front:
     front = read_front(opened.study, opened.space, rig.profile.id)
     require_feasible(opened.name, front, opened.settings, opened.space.smallest())
@@ -142,14 +125,3 @@ def _verified_front(opened: OpenStudy, rig: Rig) -> Front:
             f"measured on {rig.device.name!r}; first run: nas verify {opened.name}{other}"
         )
     return front
-
-
-def _stored(rig: Rig) -> Mapping[str, list[NetworkRecord]]:
-    """What was measured in the same way before, by architecture id."""
-    found = rig.store.networks(
-        rig.profile.id, rig.space.name, precision=rig.precision, purpose="verify"
-    )
-    stored: defaultdict[str, list[NetworkRecord]] = defaultdict(list)
-    for record in found:
-        stored[record.architecture_id].append(record)
-    return stored
