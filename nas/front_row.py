@@ -104,7 +104,8 @@ class Report:
 
     `front` is sorted by latency and part of `evaluated`. `segments` maps the id of an architecture
     to where its predicted time goes, in the order in which the network runs. `commands` are the
-    shell lines that made the study, first to last. `quality_floor` is what guessing scores.
+    shell lines that made the study, first to last. `accuracy` is how qualities were found, as
+    `--accuracy` names it; `quality_floor` is what guessing scores.
     """
 
     study: str
@@ -113,6 +114,7 @@ class Report:
     device: str
     precision: str
     sampler: str
+    accuracy: str
     created: str
     quality_name: QualityName
     front: tuple[FrontRow, ...]

@@ -41,6 +41,7 @@ def _searched(report: Report) -> str:
         "precision": report.precision,
         "data": report.data,
         "sampler": report.sampler,
+        "accuracy by": report.accuracy,
         "budget": budget_text(report) or "none",
         "evaluated": str(len(report.evaluated)),
     }

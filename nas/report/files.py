@@ -103,6 +103,7 @@ def _chips(report: Report) -> dict[str, str]:
         "precision": report.precision,
         "data": report.data,
         "sampler": report.sampler,
+        "accuracy by": report.accuracy,
         "evaluated": str(len(report.evaluated)),
         "begun": report.created,
     }

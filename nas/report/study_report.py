@@ -33,6 +33,7 @@ def study_report(opened: OpenStudy, storage_url: str) -> Report:
         device=settings.device,
         precision=settings.precision,
         sampler=settings.sampler,
+        accuracy=settings.accuracy,
         created=created.strftime("%Y-%m-%d %H:%M") if created else "",
         quality_name=settings.objective,
         front=front.rows,

@@ -103,6 +103,7 @@ def made_up_report(**changes: object) -> Report:
         device="raspberrypi5",
         precision="fp32",
         sampler="nsga2",
+        accuracy="supernet",
         created="2025-03-01 12:00 UTC",
         quality_name="accuracy",
         front=front,
