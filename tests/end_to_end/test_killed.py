@@ -54,7 +54,7 @@ def trials(desk, study, state="COMPLETE"):
 
 
 def supernets(desk):
-    return {path.name: path.read_bytes() for path in desk.supernets.iterdir()}
+    return {path.name: path.read_bytes() for path in desk.supernets.glob("*.npz")}
 
 
 def test_a_killed_search_goes_on_after_the_last_network_it_evaluated(searched):
