@@ -144,12 +144,14 @@ class Search:
         return self._evaluate(trial, architecture, prediction)
 
     def _look_around(self, own: int | None = None) -> dict[str, int]:
-        """Learns what any worker has evaluated; which other trials are at work on a network.
+        """Learns what any worker has evaluated; which other trials have a network in hand.
+
+        Also those that wait: they are what a dead worker had in hand, and somebody takes them.
 
         With our storage, a trial that tells its network and then looks does both in one step: of
         two, exactly one finds the other there before it.
         """
-        states = (TrialState.COMPLETE, TrialState.RUNNING)
+        states = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
         running: dict[str, int] = {}
         for trial in self._study.get_trials(deepcopy=False, states=states):
             architecture_id = trial.user_attrs.get("id")
@@ -234,14 +236,24 @@ class Search:
             self._wait_for_others(study)
 
     def _wait_for_others(self, study: optuna.Study) -> None:
-        """While they work on the last networks wanted; stops when those are done, or on Ctrl-C."""
+        """While they work on the last networks wanted; stops when those are done, or on Ctrl-C.
+
+        What a dead worker had in hand is nobody's for a moment, until it waits to be taken again:
+        so who has waited looks twice before another network is begun in its place.
+        """
+        lacking = True
         while len(self._done) < self._wanted and not self._interrupted():
-            if not self._suffice(self._look_around()):
+            lacked, lacking = lacking, not self._suffice(self._look_around())
+            if (lacked and lacking) or self._is_any_waiting():
                 return
             time.sleep(_LOOK_S)
             _requeue_stale_trials(study)
             self._tell_progress()
         study.stop()
+
+    def _is_any_waiting(self) -> bool:
+        """For a worker; the next trial is such a one."""
+        return bool(self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
     def _tell_progress(self) -> None:
         self._on_progress(

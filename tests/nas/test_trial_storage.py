@@ -161,7 +161,10 @@ def at_once(url, act, workers=4):
     """What each of the workers, with a storage of its own, says; they begin together."""
     storages = [open_storage(url) for _ in range(workers)]
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(act, storages))
+        said = list(pool.map(act, storages))
+    for storage in storages:
+        storage.engine.dispose()  # a server takes a hundred clients
+    return said
 
 
 def test_of_workers_that_take_the_same_waiting_trial_one_gets_it(url):

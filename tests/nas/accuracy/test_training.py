@@ -261,8 +261,10 @@ def test_a_space_of_large_networks_gets_larger_batches_and_all_threads(digits: I
         {"lr": 0.0},
         {"lr": float("nan")},
         {"max_minutes": 0.0},
-        {"random_networks": 0},
-        {"smallest_every": 0},
+        {"random_networks": -1},
+        {"random_networks": 0, "largest_every": 2},
+        {"smallest_every": -1},
+        {"largest_every": 0},
         {"teacher_share": 1.5},
     ],
 )
