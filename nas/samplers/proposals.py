@@ -32,10 +32,11 @@ def proposals(
         return random_codes(candidates, count, rng)
     crossed = round(_CROSSED_SHARE * count)
     mutated = count - crossed - round(_RANDOM_SHARE * count)
+    drawn = _drawn(candidates, count - crossed - mutated, rng)
     made = [
-        _drawn(candidates, count - crossed - mutated, rng),
-        _mutated(candidates, parents, mutated, rng),
-        _mutated(candidates, _crossed(parents, crossed, rng), crossed, rng),
+        drawn,
+        _mutated(parents[rng.integers(len(parents), size=mutated)], drawn, rng),
+        _mutated(_crossed(parents, crossed, rng), drawn, rng),
     ]
     return distinct(candidates.canonical(np.concatenate(made)))
 
@@ -63,15 +64,14 @@ def _hashes(codes: Codes) -> npt.NDArray[np.int64]:
     return (codes.astype(np.int64) + 1) @ (2 * factors + 1)  # overflows, as hashes do
 
 
-def _mutated(candidates: Candidates, parents: Codes, count: int, rng: np.random.Generator) -> Codes:
-    """(count, C) each a parent with one choice changed or some more."""
-    choices = len(candidates.sizes)
-    made = parents[rng.integers(len(parents), size=count)]
-    chance = min(_MEAN_CHANGES / choices, 1.0)
-    changed = rng.random(made.shape, dtype=np.float32) < chance
-    changed[np.arange(count), rng.integers(choices, size=count)] = True
-    drawn = _drawn(candidates, count, rng)
-    return np.where(changed | (made < 0), drawn, made)  # what was without effect may get one
+def _mutated(made: Codes, drawn: Codes, rng: np.random.Generator) -> Codes:
+    """(n, C) the rows of `made` with one choice changed or some more, as random rows have them."""
+    count, choices = made.shape
+    others = rng.binomial(choices, min(_MEAN_CHANGES / choices, 1.0), size=count)
+    rows = np.repeat(np.arange(count), 1 + others)
+    changed = made < 0  # what was without effect may get one
+    changed[rows, rng.integers(choices, size=len(rows))] = True
+    return np.where(changed, drawn[rng.integers(len(drawn), size=count)], made)
 
 
 def _crossed(parents: Codes, count: int, rng: np.random.Generator) -> Codes:

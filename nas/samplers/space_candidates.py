@@ -81,12 +81,12 @@ class SpaceCandidates(Candidates):
 def canonical_codes(space: Space, codes: Codes) -> Codes:
     """(n, C) codes as `Space.encode` gives them, from any values of the choices."""
     numbers = {choice.name: number for number, choice in enumerate(space.choices)}
-    found = np.maximum(codes, 0)
+    found = np.maximum(codes.T, 0, order="C")  # (C, n), as the rows of one choice go together
     for number, choice in enumerate(space.choices):
         if choice.parent is None:
             continue
         parent = numbers[choice.parent]
         values = space.choices[parent].values
         asleep = np.array([True, *(value not in choice.when for value in values)])  # -1 first
-        found[asleep[found[:, parent] + 1], number] = INACTIVE
-    return found
+        found[number][asleep[found[parent] + 1]] = INACTIVE
+    return np.ascontiguousarray(found.T)
