@@ -39,7 +39,7 @@ LARGEST = ("peak_bytes", "workspace_bytes", "operator_kinds")
 # Rounded from 270 networks of the spaces `mobile`, `hybrid` and `language` on ONNX Runtime 1.31,
 # x86. A 0 says that a trait plays no part.
 _LOADING = np.array([0.8e6, 1.1, 1.1, 8e3, 0.0, 0.0, 0.0, 0.0, 0.0, 30e3])
-_RUNNING = np.array([1.0e6, 1.0, 0.0, 10e3, 2.0, 0.05, 0.0, 1.0, 1.0, 40e3])
+_RUNNING = np.array([1.0e6, 1.0, 0.0, 10e3, 2.0, 0.05, 0.0, 1.0, 0.8, 40e3])
 _SPREAD = 0.7  # relative, of these expectations from space to space and device to device
 _NOISE = 0.03  # relative, of one record: what the traits cannot say
 _TURNS = 30  # our choice: the split into loading and running stands after ten at most

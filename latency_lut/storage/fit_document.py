@@ -15,7 +15,7 @@ from latency_lut.fit.self_check import CommonError
 from latency_lut.memory import MemoryModel
 from search_spaces import SegmentCost
 
-FIT_VERSION = 8
+FIT_VERSION = 9
 """Raised with every change of how a LUT is fitted, or of this document: older ones are dropped."""
 
 
