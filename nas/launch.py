@@ -16,6 +16,7 @@ from nas.campaign.filling import fill
 from nas.campaign.ledger import space_keys
 from nas.estimators import check_accuracy, open_estimator
 from nas.front import Front, measured_violations, read_front
+from nas.hints import zero_cost_hints
 from nas.measuring.access import check_precision, require_profile
 from nas.measuring.ceilings import note_ceilings
 from nas.measuring.measurement import open_rig
@@ -63,7 +64,8 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
     # A search that goes on must not propose again what it proposed from the same seed before.
     seed = request.seed + len(study.get_trials(False))
     measured = measured_violations(study, workspace.space)
-    study.sampler = study_sampler(settings, predictor, seed, measured)
+    hints = zero_cost_hints(workspace, request.scored, around) if request.scored else None
+    study.sampler = study_sampler(settings, predictor, seed, measured, hints)
     estimator = open_estimator(
         workspace,
         request.accuracy,

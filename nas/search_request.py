@@ -3,12 +3,14 @@
 import shlex
 from dataclasses import dataclass
 
-from nas.accuracy.method import SUPERNET
+from nas.accuracy.method import SUPERNET, read_method
 from nas.errors import BadInput
 from search_spaces import FP32
 
 _MINUTES = ("train_minutes", "profile_minutes", "accuracy_minutes")
 _ABOVE_0 = ("max_latency_ms", "max_memory_mib", *_MINUTES)
+_FEWEST = 10  # of which something can be learnt
+_SCORED = 100  # our choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,8 @@ class SearchRequest:
     """What `nas search` was asked for.
 
     Raises:
-        BadInput: a budget or a number of minutes that is not above 0.
+        BadInput: a budget or a number of minutes that is not above 0, or an option that does not
+            go with the sampler.
     """
 
     space: str
@@ -34,6 +37,8 @@ class SearchRequest:
     train_minutes: float | None = None
     profile_minutes: float | None = None
     accuracy_minutes: float | None = None
+    zero_cost: int | None = None
+    """Networks with zero-cost scores; None for the default."""
     until_converged: bool = False
 
     def __post_init__(self) -> None:
@@ -41,11 +46,24 @@ class SearchRequest:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise BadInput(f"{_option(name)} {value:g}: must be above 0")
+        if self.zero_cost and (self.zero_cost < _FEWEST or self.sampler != "pareto"):
+            raise BadInput(
+                f"--zero-cost {self.zero_cost}: 0 for none, {_FEWEST} or more for sampler pareto, "
+                "which alone asks for them"
+            )
         if self.until_converged and self.sampler != "pareto":
             raise BadInput(
                 f"--until-converged: sampler {self.sampler} does not say what it expects to gain; "
                 "leave out --sampler, or take pareto"
             )
+
+    @property
+    def scored(self) -> int:
+        """Networks to be given zero-cost scores before any is evaluated, which takes far longer."""
+        if self.zero_cost is not None:
+            return self.zero_cost
+        dear = not read_method(self.accuracy).is_supernet
+        return _SCORED if dear and self.sampler == "pareto" else 0
 
     @property
     def command(self) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from optuna.samplers import BaseSampler
 
 from latency_lut import Predictor
-from nas.samplers import ParetoSampler, SpaceCandidates, built_in
+from nas.hints import Hints
+from nas.samplers import Candidates, ParetoSampler, SpaceCandidates, built_in
 from nas.study import StudySettings
 from search_spaces import Architecture
 
@@ -17,6 +18,7 @@ def study_sampler(
     predictor: Predictor,
     seed: int,
     measured: Mapping[Architecture, float] | None = None,
+    hints: Hints | None = None,
 ) -> BaseSampler:
     """A sampler for the study's space and budgets.
 
@@ -26,13 +28,16 @@ def study_sampler(
         seed: repeats the proposals exactly.
         measured: by how much measured networks exceed a budget, as `measured_violations` says;
             only `pareto` asks, Optuna's samplers go by the constraints of the trials.
+        hints: zero-cost scores of some networks, for `pareto`.
     """
     if settings.sampler != "pareto":
         return built_in(settings.sampler, seed)
-    candidates = SpaceCandidates(
+    candidates: Candidates = SpaceCandidates(
         predictor,
         max_latency_ms=settings.max_latency_ms,
         max_memory_mib=settings.max_memory_mib,
         measured=measured,
     )
+    if hints is not None:
+        candidates = hints.added_to(candidates)
     return ParetoSampler(candidates, best=_BEST[settings.objective], seed=seed)

@@ -77,6 +77,15 @@ def search(
         float | None,
         typer.Option("--accuracy-minutes", help="At most, for a network by FILE.py:FUNCTION: 30."),
     ] = None,
+    zero_cost: Annotated[
+        int | None,
+        typer.Option(
+            "--zero-cost",
+            metavar="N",
+            help="Untrained networks that are scored first, for the sampler to start from: 100, or "
+            "0 with a supernet.",
+        ),
+    ] = None,
     profile_minutes: Annotated[
         float | None, typer.Option("--profile-minutes", help="At most, for what the LUT lacks.")
     ] = None,
@@ -107,6 +116,7 @@ def search(
         max_memory_mib=max_memory_mib,
         accuracy=accuracy,
         accuracy_minutes=accuracy_minutes,
+        zero_cost=zero_cost,
         train_minutes=train_minutes,
         profile_minutes=profile_minutes,
         until_converged=until_converged,

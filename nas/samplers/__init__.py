@@ -3,6 +3,7 @@
 from nas.samplers.builtin import SAMPLER_NAMES, built_in, check_sampler
 from nas.samplers.candidates import Candidates, Codes, Known
 from nas.samplers.choice_candidates import ChoiceCandidates
+from nas.samplers.hinted import HintedCandidates
 from nas.samplers.pareto import ParetoSampler
 from nas.samplers.space_candidates import SpaceCandidates
 from nas.samplers.table_candidates import TableCandidates
@@ -12,6 +13,7 @@ __all__ = [
     "Candidates",
     "ChoiceCandidates",
     "Codes",
+    "HintedCandidates",
     "Known",
     "ParetoSampler",
     "SpaceCandidates",

@@ -33,10 +33,13 @@ class Known:
     """(n, d) what else may tell how good a network is; d may be 0."""
     violations: Floats
     """(n,) by how much budgets are exceeded, relative; 0 or less where none is."""
+    promise: Floats | None = None
+    """(n,) a guess of how good they are before any is evaluated, more is better."""
 
     def rows(self, kept: npt.NDArray[Any]) -> "Known":
         """These of them."""
-        return Known(self.costs[kept], self.features[kept], self.violations[kept])
+        promise = None if self.promise is None else self.promise[kept]
+        return Known(self.costs[kept], self.features[kept], self.violations[kept], promise)
 
 
 class Candidates(ABC):

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nas.samplers.additive import AdditiveModel, fit_additive
 from nas.samplers.candidates import Candidates, Codes, Floats, Known
-from nas.samplers.covariance import one_hot
 from nas.samplers.evaluated import Evaluated
 from nas.samplers.expected_gain import Front, Reference, hypervolume
 from nas.samplers.gaussian_process import GaussianProcess
 from nas.samplers.scales import PointScale
 
 # All of these are our choice; results/LOG.md compares.
-# Networks that the Gaussian process looks at, those of which a linear model expects most: so many
-# pairs of them with evaluated ones, as each takes time, but not more nor less of them than this.
+# Networks that the Gaussian process looks at, those of which an additive model expects most: so
+# many pairs of them with evaluated ones, as each takes time, but not more nor less of them.
 _PAIRS, _FEWEST, _MOST = 1_000_000, 1_500, 10_000
-_BY_LUCK = 0.25  # of these are drawn, as the linear model may be wrong
-_RIDGE = 1.0  # of the linear model, whose columns are of spread 1 or less
+_BY_LUCK = 0.25  # of these are drawn, as the additive model may be wrong
+_RIDGE = 1.0  # of the additive model, whose columns are of spread 1 or less
 _ASKED = 2_000  # usual networks whose expected errors say what is a bad one, at most
 _ASKED_PAIRS = 400_000  # of them with evaluated ones, at most
 _OWN = 2.0  # times the deviation that a network has to itself: what is odd is worth a look
@@ -39,14 +39,10 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class _Linear:
-    """A rough model that is fast: of many networks it tells those worth a closer look."""
+class _Guess:
+    """Of errors, rough but fast: of many networks it tells those worth a closer look."""
 
-    slopes: Floats
-    """(m + d,) by what is known."""
-    of_values: list[Floats]
-    """For each choice what its values add, that of being without effect first."""
-    constant: float
+    model: AdditiveModel
     deviation: float
 
 
@@ -93,8 +89,10 @@ class GainModel:
         # What is over the budget takes no place on the front, unless what is proposed is over too.
         counted = theirs.violations <= max(float(known.violations.max()), 0.0)
         front = Front(errors[counted], costs[counted], reference)
-        linear = self._linear_model(seen.codes[done], theirs.rows(done), learnt)
-        kept = self._promising(codes, known, front, linear, len(seen), rng)
+        told = self.scale.told(theirs.rows(done))
+        additive = fit_additive(told, seen.codes[done], self._sizes, learnt, _RIDGE)
+        guess = _Guess(additive, max(float(learnt.std()), _LEAST_DEVIATION))
+        kept = self._promising(codes, known, front, guess, len(seen), rng)
         looked_at = known.rows(kept)
         mean, deviation = self._process.predict(self.scale.points(codes[kept], looked_at))
         deviation = np.hypot(deviation, _OWN * self._process.own_deviation)
@@ -122,7 +120,7 @@ class GainModel:
         codes: Codes,
         known: Known,
         front: Front,
-        linear: _Linear,
+        guess: _Guess,
         evaluated: int,
         rng: np.random.Generator,
     ) -> Ids:
@@ -130,30 +128,12 @@ class GainModel:
         looked_at = min(max(_PAIRS // evaluated, _FEWEST), _MOST)
         if len(codes) <= looked_at:
             return np.arange(len(codes))
-        mean = self.scale.told(known) @ linear.slopes + linear.constant
-        for values, column in zip(linear.of_values, codes.T, strict=True):
-            mean += values[column + 1]
-        deviation = np.full(len(codes), linear.deviation)
+        mean = guess.model.predict(self.scale.told(known), codes)
+        deviation = np.full(len(codes), guess.deviation)
         gains = front.expected_gain(mean, deviation, self.scale.costs(known))
         drawn = round(_BY_LUCK * looked_at)
         most = np.argpartition(-gains, looked_at - drawn)[: looked_at - drawn]
         return np.union1d(most, rng.choice(len(codes), drawn, replace=False))
-
-    def _linear_model(self, codes: Codes, known: Known, errors: Floats) -> _Linear:
-        """By ridge regression on what is known and on the values of all choices."""
-        design = np.column_stack([self.scale.told(known), one_hot(codes, self._sizes)])
-        middle, constant = design.mean(axis=0), float(errors.mean())
-        centred = design - middle
-        penalty = _RIDGE * np.eye(design.shape[1])
-        found = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (errors - constant))
-        told = design.shape[1] - sum(self._sizes) - len(self._sizes)
-        ends = np.cumsum(np.array(self._sizes) + 1)[:-1]
-        return _Linear(
-            slopes=found[:told],
-            of_values=np.split(found[told:], ends),
-            constant=constant - float(middle @ found),
-            deviation=max(float(errors.std()), _LEAST_DEVIATION),
-        )
 
 
 def _without_disasters(errors: Floats) -> Floats:

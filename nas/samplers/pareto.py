@@ -33,6 +33,7 @@ _FIRST_POINTS = 8  # spread over the costs before anything is modelled
 _USUAL = 10_000  # random networks that tell which costs a space has
 _PROPOSED = 100_000  # a suggestion; costs take a microsecond each
 _NEAR = 100  # of the networks nearest to a wanted cost, the one least like the others is first
+_PROMISING = 25  # of them, those which promise most, where something is known of that
 _REFERENCE = 0.9  # of costs, and of errors as expected, this quantile; what is worse is no front
 
 
@@ -158,11 +159,13 @@ class ParetoSampler(BaseSampler):
         return codes[non_dominated(np.column_stack([seen.errors[seen.done], costs]))]
 
     def _spread(self, codes: Codes, known: Known, seen: Evaluated, model: GainModel) -> int:
-        """Of networks of a cost that is lacking, the one least like those before."""
+        """Of promising networks of a cost that is lacking, the one least like those before."""
         costs = model.scale.costs(known)[:, 0]
         low, high = costs.min(), np.quantile(costs, self._reference)
         wanted = low + (high - low) * float(Halton(1, scramble=False).random(len(seen) + 2)[-1, 0])
         near = np.argsort(np.abs(costs - wanted))[:_NEAR]
+        if known.promise is not None:
+            near = near[np.argsort(-known.promise[near])[:_PROMISING]]
         if not len(seen):
             return int(self._rng.choice(near))
         ours = model.scale.points(codes[near], known.rows(near))

@@ -3,8 +3,9 @@
 import numpy as np
 from optuna.study import StudyDirection
 
+from nas.samplers.additive import fit_additive
 from nas.samplers.candidates import Candidates, Codes, Floats, Known
-from nas.samplers.covariance import Points, one_hot
+from nas.samplers.covariance import Points
 
 _LEAST_DISTANCE = 1e-6  # to the best value, relative to it: of what is said to be perfect
 _RIDGE = 1e-3  # of the effects on cost: decides between choices that always change together
@@ -44,7 +45,9 @@ class PointScale:
         """Of usual networks of a space, (n, C) and n."""
         self._sizes = candidates.sizes
         self._positive = np.array([(column > 0).all() for column in known.costs.T])
-        self._effects = self._cost_effects(codes, self.costs(known)[:, 0])
+        nothing, first = np.empty((len(codes), 0)), self.costs(known)[:, 0]
+        penalty = _RIDGE * len(codes)
+        self._effects = fit_additive(nothing, codes, self._sizes, first, penalty).of_values
         raw = self._raw(codes, known)
         self._middle, self._spread = raw.mean(axis=0), raw.std(axis=0)
         self._spread[self._spread == 0] = 1.0
@@ -68,11 +71,3 @@ class PointScale:
     def _raw(self, codes: Codes, known: Known) -> Floats:
         effects = [of[codes[:, i] + 1] for i, of in enumerate(self._effects)]
         return np.column_stack([self.costs(known), known.features, *effects])
-
-    def _cost_effects(self, codes: Codes, costs: Floats) -> list[Floats]:
-        """For each choice what each of its values adds, that of being without effect first."""
-        design = one_hot(codes, self._sizes)
-        centred = design - design.mean(axis=0)
-        penalty = _RIDGE * len(codes) * np.eye(design.shape[1])
-        effects = np.linalg.solve(centred.T @ centred + penalty, centred.T @ (costs - costs.mean()))
-        return np.split(effects, np.cumsum(np.array(self._sizes) + 1)[:-1])

@@ -43,3 +43,32 @@ def test_what_is_only_switched_on_has_no_value_on_its_command_line():
 def test_a_sampler_that_expects_nothing_cannot_be_waited_for():
     with pytest.raises(BadInput, match="--until-converged: sampler tpe does not say"):
         request(until_converged=True, sampler="tpe")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "sampler", "scored"),
+    [
+        ("supernet", "pareto", 0),
+        ("train:1", "pareto", 100),
+        ("own.py:accuracy", "pareto", 100),
+        ("train:1", "tpe", 0),
+    ],
+)
+def test_untrained_networks_are_scored_first_where_an_accuracy_is_dear(accuracy, sampler, scored):
+    assert request(accuracy=accuracy, sampler=sampler).scored == scored
+
+
+def test_how_many_untrained_networks_are_scored_can_be_told():
+    asked = request(zero_cost=40)
+    assert asked.scored == 40
+    assert asked.command.endswith("--zero-cost 40")
+    assert request(accuracy="train:1", zero_cost=0).scored == 0
+    assert request(accuracy="train:1", zero_cost=0).command.endswith("--zero-cost 0")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"zero_cost": 9}, {"zero_cost": -1}, {"zero_cost": 20, "sampler": "tpe"}]
+)
+def test_too_few_networks_to_learn_from_and_samplers_that_do_not_learn_are_refused(changes):
+    with pytest.raises(BadInput, match="0 for none, 10 or more for sampler pareto, which alone"):
+        request(**changes)
