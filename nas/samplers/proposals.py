@@ -55,13 +55,22 @@ def distinct(codes: Codes) -> Codes:
 
 def among(codes: Codes, others: Codes) -> npt.NDArray[np.bool_]:
     """(n,) which rows of the codes are one of the others."""
+    if not len(others):
+        return np.zeros(len(codes), dtype=np.bool_)
     return np.isin(_hashes(codes), _hashes(others))
 
 
-def _hashes(codes: Codes) -> npt.NDArray[np.int64]:
+def _hashes(codes: Codes) -> npt.NDArray[np.uint64]:
     """(n,) a number for each row; of a hundred thousand, two share one in 1 of 10^9 cases."""
-    factors = np.random.default_rng(0).integers(1, 2**62, codes.shape[1], dtype=np.int64)
-    return (codes.astype(np.int64) + 1) @ (2 * factors + 1)  # overflows, as hashes do
+    # Four codes are read as one number: a quarter of the products, and no copy four times as large.
+    count, choices = codes.shape
+    packed = np.zeros((count, -(-choices // 4) * 4), dtype=np.int16)
+    packed[:, :choices] = codes
+    words = packed.view(np.uint64)
+    words ^= words >> np.uint64(32)  # else products would lose most of what the last of four says
+    factors = np.random.default_rng(0).integers(2**63, size=words.shape[1], dtype=np.uint64)
+    hashes: npt.NDArray[np.uint64] = words @ (2 * factors + 1)  # overflows, as hashes do
+    return hashes
 
 
 def _mutated(made: Codes, drawn: Codes, rng: np.random.Generator) -> Codes:

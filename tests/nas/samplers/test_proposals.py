@@ -44,3 +44,9 @@ def test_rows_are_told_apart_and_found_again():
     assert distinct(codes).tolist() == [[0, 1], [1, 0], [-1, 0]]
     assert among(codes, codes[1:2]).tolist() == [False, True, False, False]
     assert among(codes, np.empty((0, 2), np.int16)).tolist() == [False] * 4
+
+
+def test_rows_that_differ_in_every_fourth_choice_alone_are_told_apart():
+    codes = np.zeros((16**3, 12), np.int16)
+    codes[:, 3::4] = np.indices((16,) * 3).reshape(3, -1).T - 1
+    assert len(distinct(codes)) == len(codes)
