@@ -7,6 +7,7 @@ from device_agents.errors import (
     BadInventory,
     ConnectionLost,
     DeviceError,
+    DeviceLeased,
     DeviceSilent,
     DeviceUnreachable,
     DeviceUnusable,
@@ -26,16 +27,18 @@ from device_agents.identity import Identity
 from device_agents.inventory import Device, Inventory
 from device_agents.jobs import Feed, Job, JobKind, Phase
 from device_agents.results import JobResult, NodeTime, PhaseResult
-from device_agents.session import Session, open_session, open_transport
+from device_agents.session import WAIT_S, Session, open_session, open_transport
 from device_agents.ssh import fetch_host_key, host_key_verdict, trust
 from device_agents.transport import Transport
 
 __all__ = [
+    "WAIT_S",
     "BadInventory",
     "Check",
     "ConnectionLost",
     "Device",
     "DeviceError",
+    "DeviceLeased",
     "DeviceSilent",
     "DeviceUnreachable",
     "DeviceUnusable",

@@ -12,6 +12,7 @@ A request is {"id": N, "op": ...}; while it is worked on {"id": N, "beat": "runn
 comes every BEAT_S, then {"id": N, "result": ...} or {"id": N, "error": {"kind", "message"}}.
 
     op hello      -> protocol, method, python, pid
+    op lease      owner, wait_s: this host alone may measure here until it hangs up -> waited_s
     op identify   threads, provider, governor -> the facts that make two latencies comparable
     op job        kind profile | time | memory, model and canary (SHA-256 of files in F/models; the
                   canary may be null), phases [{name, feeds [{name, dtype, shape, low, high}]}],
@@ -23,8 +24,13 @@ comes every BEAT_S, then {"id": N, "result": ...} or {"id": N, "error": {"kind",
 
 The governor is "performance" (have it while measuring, where that is allowed) or null (leave it).
 
+While another host has the lease, beats are {"id": N, "beat": "leased", "lease": {owner, held_s,
+silent_s}}. A host with a lease sends the line "alive" now and then; one that is silent for
+HOST_SILENCE_S has gone: its agent ends, and with it the lease.
+
 Kinds of error: timeout, crash, refused (the runtime will not have the model), memory, bad_request,
-clock (it stands still or runs backwards), busy (other agents kept the device), disk.
+clock (it stands still or runs backwards), busy (other agents kept the device), leased (another host
+kept it), disk.
 
 Every job is a child process of its own with an end to its time and its memory, so that a model
 that crashes, hangs or eats the memory costs that model only. One job runs at a time on a device,
@@ -63,9 +69,12 @@ import threading
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple, Union
 
-PROTOCOL = 2
+PROTOCOL = 3
 METHOD = 3  # raised whenever the way of measuring changes: old latencies are then not comparable
 BEAT_S = 5.0  # our choice: rare enough not to disturb what is being measured
+HOST_SILENCE_S = 30.0  # our choice: a host that has a lease and is silent for so long has gone
+LEASE_POLL_S, LEASE_WRITE_S = 0.2, 5.0  # our choice
+OWNER_CAP, LEASE_BYTES = 100, 1024  # characters, of which each may take six bytes
 REQUEST_CAP_BYTES = 2**20  # our choice: a request of 10,000 feeds
 REPLY_CAP_BYTES = 16 * 2**20  # what the host takes in as one line
 STDERR_TAIL_BYTES = 4096
@@ -1665,26 +1674,40 @@ def _is_void(reply: Json) -> bool:
 # ---- serving -----------------------------------------------------------------------------------
 
 
+ALIVE = b"alive"  # a line that is no request
+
+
 class Wire:
-    """Requests from stdin and replies to stdout, both without buffers that hide what is there."""
+    """Requests from stdin and replies to stdout, both without buffers that hide what is there.
+
+    Attributes:
+        heard: when the host last said anything, by the monotonic clock.
+        silence_s: a host that says nothing for so long has gone; None: it may be silent.
+    """
 
     def __init__(self, in_fd: int, out_fd: int) -> None:
         self._in_fd, self._out_fd = in_fd, out_fd
         self._pending = b""
+        self.heard = time.monotonic()
+        self.silence_s: Optional[float] = None
 
-    def requests(self) -> Iterator[bytes]:
-        """The lines of stdin, until it ends."""
+    def requests(self, on_idle: Callable[[], None]) -> Iterator[bytes]:
+        """The lines of stdin, until it ends; `on_idle` is called while there is none."""
         with contextlib.suppress(HostGone):
             while True:
                 while b"\n" not in self._pending:
-                    self._take()
+                    on_idle()
+                    self.check_host(1.0)
                 line, self._pending = self._pending.split(b"\n", 1)
-                yield line
+                if line != ALIVE:
+                    yield line
 
-    def check_host(self) -> None:
-        """Raise HostGone if stdin has ended; what it holds is kept for later."""
-        if select.select([self._in_fd], [], [], 0)[0]:
+    def check_host(self, wait_s: float = 0.0) -> None:
+        """Raise HostGone if stdin has ended or is silent; what it holds is kept for later."""
+        if select.select([self._in_fd], [], [], wait_s)[0]:
             self._take()
+        elif self.silence_s is not None and time.monotonic() - self.heard > self.silence_s:
+            raise HostGone
 
     def send(self, reply: Json) -> None:
         """Send one line."""
@@ -1696,8 +1719,65 @@ class Wire:
     def _take(self) -> None:
         chunk = os.read(self._in_fd, 65536)
         self._pending += chunk
+        self.heard = time.monotonic()
         if not chunk or len(self._pending) > REQUEST_CAP_BYTES:
             raise HostGone
+
+
+class Lease:
+    """That one host alone measures here: a lock of the agent that serves it.
+
+    The kernel frees the lock when that agent ends, however it ends. What the file says is for
+    those who wait, and is believed by none of them.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, "lease")
+        self._fd = -1
+        self._said: Json = {}
+        self._next_write = 0.0
+
+    def take(self, owner: str, end: float, on_wait: Callable[[Json], None]) -> None:
+        """Have it, or raise AgentError at `end` of the monotonic clock.
+
+        Args:
+            owner: for those who wait.
+            end: when to give up.
+            on_wait: called while another host has it, with what is known of that.
+        """
+        if self._fd < 0:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                while not _try_lock(fd):
+                    if time.monotonic() >= end:
+                        raise AgentError("leased", "another host has the device")
+                    on_wait(self.holder())
+                    time.sleep(LEASE_POLL_S)
+            except BaseException:
+                os.close(fd)
+                raise
+            self._fd = fd
+        self._said = {"owner": owner, "since": time.monotonic()}
+        self.note(time.monotonic())
+
+    def note(self, heard: float) -> None:
+        """Write down when the host was last heard, now and then."""
+        now = time.monotonic()
+        if self._fd >= 0 and now >= self._next_write:
+            self._next_write = now + LEASE_WRITE_S
+            text = json.dumps(dict(self._said, heard=heard)).encode()
+            with contextlib.suppress(OSError):  # a full disk ends no measurement
+                os.pwrite(self._fd, text.ljust(LEASE_BYTES), 0)
+
+    def holder(self) -> Json:
+        """Who has it, for how long, and for how long that host was not heard; null: not known."""
+        try:
+            said = json.loads(_read_text(self._path) or "")
+            now, owner = time.monotonic(), str(said["owner"])[:OWNER_CAP]
+            held_s, silent_s = now - said["since"], now - said["heard"]
+        except (ValueError, TypeError, KeyError):
+            return {"owner": None, "held_s": None, "silent_s": None}
+        return {"owner": owner, "held_s": max(held_s, 0.0), "silent_s": max(silent_s, 0.0)}
 
 
 class Server:
@@ -1706,6 +1786,7 @@ class Server:
     def __init__(self, wire: Wire, folder: str, root: str) -> None:
         self._wire, self._folder = wire, folder
         self._models = os.path.join(folder, "models")
+        self._lease = Lease(folder)
         self._bench = Bench(root, self._on_idle)
         self._beat: Json = {}
         self._next_beat = 0.0
@@ -1714,7 +1795,7 @@ class Server:
         """Answer until the host hangs up."""
         os.makedirs(self._models, exist_ok=True)
         with contextlib.suppress(HostGone):
-            for line in self._wire.requests():
+            for line in self._wire.requests(self._note_host):
                 self._wire.send(self._reply(line))
 
     def _reply(self, line: bytes) -> Json:
@@ -1735,6 +1816,8 @@ class Server:
         if request["op"] == "hello":
             hello = {"protocol": PROTOCOL, "method": METHOD, "pid": os.getpid()}
             return {"result": dict(hello, python=platform.python_version())}
+        if request["op"] == "lease":
+            return {"result": self._take_lease(request)}
         if request["op"] not in ("identify", "job"):
             raise AgentError("bad_request", "no op %r here" % request["op"])
         request.setdefault("limit_s", 60.0)
@@ -1747,6 +1830,22 @@ class Server:
             reply = self._bench.reply(request, work, end, lambda word: self._say(request, word))
             _prune(self._models)
         return reply
+
+    def _take_lease(self, request: Json) -> Json:
+        self._wire.silence_s = HOST_SILENCE_S
+        start = time.monotonic()
+
+        def on_wait(holder: Json) -> None:
+            self._beat = {"id": request["id"], "beat": "leased", "lease": holder}
+            self._on_idle()
+
+        self._next_beat = 0.0  # who waits is told at once
+        end = start + float(request["wait_s"])
+        self._lease.take(str(request["owner"])[:OWNER_CAP], end, on_wait)
+        return {"waited_s": time.monotonic() - start}
+
+    def _note_host(self) -> None:
+        self._lease.note(self._wire.heard)
 
     def _model_path(self, sha256: str) -> str:
         """Where a model lies; a use makes it young again."""
@@ -1783,6 +1882,7 @@ class Server:
 
     def _on_idle(self) -> None:
         self._wire.check_host()
+        self._note_host()
         if time.monotonic() >= self._next_beat:
             self._wire.send(self._beat)
             self._next_beat = time.monotonic() + BEAT_S

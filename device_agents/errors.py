@@ -90,6 +90,10 @@ class DeviceSilent(DeviceUnusable):
     """The device was reached but did not answer within its time."""
 
 
+class DeviceLeased(DeviceUnusable):
+    """Another host measures on the device, and went on for longer than one would wait."""
+
+
 class JobFailed(DeviceError):
     """One job failed on the device; the device itself is fine.
 

@@ -3,15 +3,17 @@
 import itertools
 import json
 import logging
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from device_agents.agent import BEAT_S, METHOD, PROTOCOL
+from device_agents.agent import ALIVE, BEAT_S, METHOD, PROTOCOL
 from device_agents.answers import Answer
 from device_agents.bootstrap import Environment, prepare
 from device_agents.errors import (
+    DeviceLeased,
     DeviceSilent,
     DeviceUnusable,
     DiskUnwritable,
@@ -22,6 +24,7 @@ from device_agents.errors import (
 from device_agents.identity import Identity, read_identity
 from device_agents.inventory import Device
 from device_agents.jobs import Job
+from device_agents.lease import Holder, Keeper, Waiting, this_host
 from device_agents.local import LocalTransport
 from device_agents.results import JobResult, read_result
 from device_agents.ssh import open_ssh
@@ -29,11 +32,12 @@ from device_agents.transport import Stream, Transport, sha256_of
 
 logger = logging.getLogger(__name__)
 
-SILENCE_LIMIT_S = 6 * BEAT_S  # our choice: five beats lost on the way
+SILENCE_LIMIT_S = 3 * BEAT_S  # our choice: two beats lost on the way
+WAIT_S = 600.0  # our choice: how long one waits for another host to be done with a device
 _HELLO_LIMIT_S = 30.0  # our choice: Python starting from a slow card
 _IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
 _SLACK_S = 30.0
-_KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "clock", "busy", "disk")
+_KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "clock", "busy", "leased", "disk")
 _MAX_BANNER_LINES = 100  # what a login script may print before the agent speaks
 
 
@@ -117,6 +121,24 @@ class Session:
         if self._canary is not None:
             self._canary_sha256 = self._upload(self._canary)
 
+    @contextmanager
+    def leased(self, wait_s: float) -> Iterator[None]:
+        """Inside, no other host measures on this device; after `greet`.
+
+        Raises:
+            DeviceLeased: another host did so for longer than `wait_s`.
+        """
+        name, waiting = self.device.name, Waiting(self.device.name, wait_s)
+        answer = self._agent.ask(
+            {"op": "lease", "owner": this_host(), "wait_s": wait_s},
+            limit_s=wait_s + _SLACK_S,
+            on_leased=lambda lease: waiting.tell(Holder.read(lease, device=name)),
+        )
+        if "error" in answer:
+            raise self._failure(answer["error"], "lease", waiting.holder)
+        with Keeper(self._agent.say_alive):
+            yield
+
     def _upload(self, model: Path) -> str:
         digest = sha256_of(model)
         self._transport.put(model, f"{self._folder}/models/{digest}.onnx")
@@ -135,12 +157,18 @@ class Session:
             raise self._failure(answer["error"], subject)
         return answer.get("result")
 
-    def _failure(self, error: object, subject: str) -> Exception:
+    def _failure(self, error: object, subject: str, holder: Holder | None = None) -> Exception:
         answer = Answer(error, device=self.device.name, place="the error")
         kind, message = answer.choice("kind", _KINDS), answer.text("message")
         name = self.device.name
         if kind == "busy":
             return DeviceSilent(f"{name}: {message}. Try again when they are done", device=name)
+        if kind == "leased":
+            return DeviceLeased(
+                f"{name}: in use by {holder or 'another host'}. Try again when it is free, or wait "
+                "longer: --wait MINUTES",
+                device=name,
+            )
         if kind == "disk":
             return DiskUnwritable(f"{name}: {message}. Free some space there", device=name)
         if subject == "identify":
@@ -159,6 +187,7 @@ class _Agent:
         self._stream = stream
         self._device_name = device_name
         self._numbers = itertools.count(1)
+        self._sending = threading.Lock()  # a sign of life must not come in the middle of a request
 
     def greet(self) -> None:
         """Make sure that an agent of ours is at the other end.
@@ -171,8 +200,24 @@ class _Agent:
         hello.integer("protocol", low=PROTOCOL, high=PROTOCOL)
         hello.integer("method", low=METHOD, high=METHOD)
 
-    def ask(self, request: dict[str, object], *, limit_s: float) -> dict[str, object]:
+    def say_alive(self) -> None:
+        """Tell that this host is still there; from any thread."""
+        with self._sending:
+            self._stream.send_line(ALIVE.decode())
+
+    def ask(
+        self,
+        request: dict[str, object],
+        *,
+        limit_s: float,
+        on_leased: Callable[[object], None] = lambda _: None,
+    ) -> dict[str, object]:
         """The answer to a request, with a field `result` or `error`.
+
+        Args:
+            request: without its number.
+            limit_s: for all of it.
+            on_leased: told who has the device while another host has it.
 
         Raises:
             DeviceSilent: no beat for SILENCE_LIMIT_S, or no answer within limit_s.
@@ -185,7 +230,9 @@ class _Agent:
                 raise self._foreign(f"an answer with id {answer.get('id')!r:.40}, not {number}")
             if "beat" not in answer:
                 return answer
-            if answer["beat"] == "waiting":
+            if answer["beat"] == "leased":
+                on_leased(answer.get("lease"))
+            elif answer["beat"] == "waiting":
                 logger.info("%s: not free, cool and idle yet; waiting", self._device_name)
         raise DeviceSilent(
             f"{self._device_name}: only signs of life, no answer within {limit_s:g} s. "
@@ -195,7 +242,8 @@ class _Agent:
 
     def _send(self, request: dict[str, object]) -> int:
         number = next(self._numbers)
-        self._stream.send_line(json.dumps({**request, "id": number}))
+        with self._sending:
+            self._stream.send_line(json.dumps({**request, "id": number}))
         return number
 
     def _first_answer(self, number: int) -> object:
@@ -225,16 +273,20 @@ class _Agent:
 
 
 @contextmanager
-def open_session(device: Device, *, canary: Path | None = None) -> Iterator[Session]:
+def open_session(
+    device: Device, *, canary: Path | None = None, wait_s: float | None = None
+) -> Iterator[Session]:
     """A session on a device: reached, made ready, its agent started, its identity known.
 
     Args:
         device: from the inventory; without a host it is this machine.
         canary: a small model that is timed before and after each job, to tell a device that has
             become slower from a model that is slower.
+        wait_s: for another host to be done with the device, which is then kept from all others
+            until the session ends; None shares it, job by job.
 
     Raises:
-        DeviceUnusable: not reached, not trusted, no Python, no runtime, no disk.
+        DeviceUnusable: not reached, not trusted, no Python, no runtime, no disk, in use.
         ProtocolError: what answers there is no agent of ours.
     """
     transport = open_transport(device)
@@ -245,9 +297,10 @@ def open_session(device: Device, *, canary: Path | None = None) -> Iterator[Sess
         try:
             session = Session(device, transport, environment, stream, canary=canary)
             session.greet()
-            session.introduce()
-            logger.info("%s: profile %s", device.name, session.identity.profile_id)
-            yield session
+            with nullcontext() if wait_s is None else session.leased(wait_s):
+                session.introduce()
+                logger.info("%s: profile %s", device.name, session.identity.profile_id)
+                yield session
         finally:
             stream.close()
     finally:

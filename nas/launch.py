@@ -113,7 +113,9 @@ def fill_lut(
         known = _known_profile(store, device, pinned)
         if known and _complete(workspace, store.lut(known.id, request.precision)):
             return known
-        with open_rig(device, workspace.space, store, request.precision) as rig:
+        with open_rig(
+            device, workspace.space, store, request.precision, wait_s=around.wait_s
+        ) as rig:
             if known and pinned:
                 require_profile(store, pinned, rig.profile, request.study)
             note_ceilings(rig)

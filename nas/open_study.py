@@ -90,7 +90,9 @@ def verify_study(
     own = device.name == opened.settings.device
     with (
         open_store(around.storage) as store,
-        open_rig(device, opened.space, store, opened.settings.precision) as rig,
+        open_rig(
+            device, opened.space, store, opened.settings.precision, wait_s=around.wait_s
+        ) as rig,
         around.bar("verify") as report,
     ):
 

@@ -7,6 +7,7 @@ import typer
 from nas.cli.options import (
     DEFAULT_DEVICES,
     DEFAULT_STORAGE,
+    DEFAULT_WAIT,
     DataRef,
     DeviceName,
     Devices,
@@ -18,6 +19,7 @@ from nas.cli.options import (
     SkipBad,
     SpaceRef,
     Storage,
+    Wait,
 )
 from nas.cli.output import print_json, progress_bar, say, show
 
@@ -58,6 +60,7 @@ def profile(
     only: Only = None,
     data: DataRef = None,
     seed: Seed = 0,
+    wait: Wait = DEFAULT_WAIT,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
@@ -73,7 +76,7 @@ def profile(
         raise BadInput("--samples goes with --from NAME; a whole campaign ends by itself")
     found = open_space(space, only=only or (), data=data)
     sources = find_sources(source, devices, storage, found, precision) if source else ()
-    for rig in rigs_in_each(device, devices, storage, found, precision):
+    for rig in rigs_in_each(device, devices, storage, found, precision, wait_s=60 * wait):
         start = choose_source(rig, sources) if sources else None
         note_ceilings(rig)
         if start is not None:
@@ -220,6 +223,7 @@ def measure(
     skip_bad: SkipBad = False,
     only: Only = None,
     data: DataRef = None,
+    wait: Wait = DEFAULT_WAIT,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
@@ -235,7 +239,7 @@ def measure(
     found = open_space(space, only=only or (), data=data)
     lines = read_architectures(source, found, skip_bad=skip_bad)
     failed = 0
-    for rig in rigs(device, devices, storage, found, precision):
+    for rig in rigs(device, devices, storage, found, precision, wait_s=60 * wait):
         for number, line in enumerate(lines, start=1):
             if line.architecture is None:
                 print_json({"line": line.number, "error": line.error})

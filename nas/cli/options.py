@@ -61,6 +61,16 @@ StudyPrecision = Annotated[
         "--precision", help=f"Number format; the study's, or fp32, if left out. {_PRECISIONS}."
     ),
 ]
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        metavar="MINUTES",
+        min=0,
+        help="At most, for another host that is measuring on the device.",
+    ),
+]
+DEFAULT_WAIT = 10.0
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Answer the good lines although some are malformed.")
 ]

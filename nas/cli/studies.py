@@ -8,6 +8,7 @@ import typer
 from nas.cli.options import (
     DEFAULT_DEVICES,
     DEFAULT_STORAGE,
+    DEFAULT_WAIT,
     DataRef,
     DeviceName,
     Devices,
@@ -18,6 +19,7 @@ from nas.cli.options import (
     SpaceRef,
     Storage,
     StudyPrecision,
+    Wait,
 )
 from nas.cli.output import print_json, print_table, progress_bar, say, show
 
@@ -89,6 +91,7 @@ def search(
     profile_minutes: Annotated[
         float | None, typer.Option("--profile-minutes", help="At most, for what the LUT lacks.")
     ] = None,
+    wait: Wait = DEFAULT_WAIT,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
@@ -121,7 +124,7 @@ def search(
         profile_minutes=profile_minutes,
         until_converged=until_converged,
     )
-    around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
+    around = Surroundings(storage=storage, devices=devices, bar=progress_bar, wait_s=60 * wait)
     try:
         found = run_search(request, around)
     except KeyboardInterrupt:
@@ -169,6 +172,7 @@ def verify(
             help="Networks to try at most in place of each that breaks the budget; 0: only drop.",
         ),
     ] = 10,
+    wait: Wait = DEFAULT_WAIT,
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
@@ -180,7 +184,7 @@ def verify(
 
     quiet_optuna()
     opened = open_study(study, storage)
-    around = Surroundings(storage=storage, devices=devices, bar=progress_bar)
+    around = Surroundings(storage=storage, devices=devices, bar=progress_bar, wait_s=60 * wait)
     name = device or opened.settings.device
     outcome = verify_study(opened, around.device(name), around, tries_each=repair)
     for dropped in outcome.front.dropped:

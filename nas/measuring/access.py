@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from device_agents import Device, Inventory
+from device_agents import WAIT_S, Device, Inventory
 from latency_lut import DeviceProfile, Lut, Predictor, Store, open_store
 from nas.errors import BadInput
 from nas.measuring.measurement import Rig, open_rig
@@ -14,7 +14,13 @@ _NOT_COMPARED = ("profile_id", "python")
 
 
 def rigs(
-    names: str, inventory: Path, storage: str, space: Space, precision: str = FP32
+    names: str,
+    inventory: Path,
+    storage: str,
+    space: Space,
+    precision: str = FP32,
+    *,
+    wait_s: float = WAIT_S,
 ) -> Iterator[Rig]:
     """Each of the devices named, separated by commas, ready to measure; one after another.
 
@@ -27,12 +33,21 @@ def rigs(
     check_precision(space, precision)
     devices = [Inventory.load(inventory).get(name) for name in names.split(",")]
     for device in devices:
-        with open_store(storage) as store, open_rig(device, space, store, precision) as rig:
+        with (
+            open_store(storage) as store,
+            open_rig(device, space, store, precision, wait_s=wait_s) as rig,
+        ):
             yield rig
 
 
 def rigs_in_each(
-    names: str, inventory: Path, storage: str, space: Space, precisions: str
+    names: str,
+    inventory: Path,
+    storage: str,
+    space: Space,
+    precisions: str,
+    *,
+    wait_s: float = WAIT_S,
 ) -> Iterator[Rig]:
     """As `rigs`, once for each of the precisions named, separated by commas.
 
@@ -40,7 +55,7 @@ def rigs_in_each(
         BadInput: the space does not come in one of them.
     """
     for precision in parse_precisions(space, precisions):
-        yield from rigs(names, inventory, storage, space, precision)
+        yield from rigs(names, inventory, storage, space, precision, wait_s=wait_s)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from device_agents import (
+    WAIT_S,
     Device,
     Feed,
     Job,
@@ -244,7 +245,14 @@ def alone_id(block: Block) -> str:
 
 
 @contextlib.contextmanager
-def open_rig(device: Device, space: Space, store: Store, precision: str = FP32) -> Iterator[Rig]:
+def open_rig(
+    device: Device,
+    space: Space,
+    store: Store,
+    precision: str = FP32,
+    *,
+    wait_s: float = WAIT_S,
+) -> Iterator[Rig]:
     """Connects to the device, makes it ready and records its profile.
 
     Args:
@@ -252,6 +260,7 @@ def open_rig(device: Device, space: Space, store: Store, precision: str = FP32) 
         space: whose networks are measured.
         store: keeps what is measured.
         precision: in which the networks run; one of the space's.
+        wait_s: for another host that measures on the device.
 
     Raises:
         SpaceError: no such precision.
@@ -259,7 +268,7 @@ def open_rig(device: Device, space: Space, store: Store, precision: str = FP32) 
     """
     with tempfile.TemporaryDirectory(prefix="edge-nas-") as name:
         folder = Path(name)
-        with open_session(device, canary=write_canary(folder)) as session:
+        with open_session(device, canary=write_canary(folder), wait_s=wait_s) as session:
             profile = DeviceProfile(
                 id=session.identity.profile_id,
                 device_name=device.name,

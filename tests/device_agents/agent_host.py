@@ -8,20 +8,20 @@ import sys
 import time
 from pathlib import Path
 
-from device_agents import agent
+import device_agents.agent
 
-AGENT = Path(agent.__file__)
+AGENT = Path(device_agents.agent.__file__)
 Json = dict[str, object]
 
 
 class Host:
     """An agent in its own process, and the host's end of its pipe."""
 
-    def __init__(self, folder: Path, models: Path, *options: str) -> None:
+    def __init__(self, folder: Path, models: Path, *options: str, agent: Path = AGENT) -> None:
         self.folder = folder
         self._models = models
         self.process = subprocess.Popen(
-            [sys.executable, str(AGENT), "serve", "--folder", str(folder), *options],
+            [sys.executable, str(agent), "serve", "--folder", str(folder), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

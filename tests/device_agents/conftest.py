@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.device_agents.agent_host import Host
+from tests.device_agents.agent_host import AGENT, Host
 from tests.ssh_board import Board, Start, clean_board, running_boards, small_board, start_board
 
 __all__ = ["running_boards", "small_board", "start_board"]  # fixtures
@@ -48,8 +48,8 @@ def start_host(tmp_path: Path, models: Path) -> Iterator[StartHost]:
     """Starts an agent; several have one folder, as on a device."""
     hosts: list[Host] = []
 
-    def start(*options: str) -> Host:
-        hosts.append(Host(tmp_path / "agent", models, *options))
+    def start(*options: str, agent: Path = AGENT) -> Host:
+        hosts.append(Host(tmp_path / "agent", models, *options, agent=agent))
         return hosts[-1]
 
     yield start

@@ -48,7 +48,9 @@ def bench_baselines(opened: OpenStudy, device: Device, around: Surroundings) -> 
     made = hand_made(opened.settings.space, opened.space)
     with (
         open_store(around.storage) as store,
-        open_rig(device, opened.space, store, opened.settings.precision) as rig,
+        open_rig(
+            device, opened.space, store, opened.settings.precision, wait_s=around.wait_s
+        ) as rig,
     ):
         if device.name == opened.settings.device:
             require_profile(store, opened.device_profile, rig.profile, opened.name)
