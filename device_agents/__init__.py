@@ -29,6 +29,7 @@ from device_agents.jobs import Feed, Job, JobKind, Phase
 from device_agents.results import JobResult, NodeTime, PhaseResult
 from device_agents.session import WAIT_S, Session, open_session, open_transport
 from device_agents.ssh import fetch_host_key, host_key_verdict, trust
+from device_agents.steady import SteadySession, open_steady_session
 from device_agents.transport import Transport
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "PythonUnsuitable",
     "RuntimeUnavailable",
     "Session",
+    "SteadySession",
+    "open_steady_session",
     "Transport",
     "UnknownDevice",
     "examine",

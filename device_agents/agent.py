@@ -12,17 +12,22 @@ A request is {"id": N, "op": ...}; while it is worked on {"id": N, "beat": "runn
 comes every BEAT_S, then {"id": N, "result": ...} or {"id": N, "error": {"kind", "message"}}.
 
     op hello      -> protocol, method, python, pid
+    op confirm    tickets: their results need not be kept any more -> forgotten
     op lease      owner, wait_s: this host alone may measure here until it hangs up -> waited_s
     op identify   threads, provider, governor -> the facts that make two latencies comparable
     op job        kind profile | time | memory, model and canary (SHA-256 of files in F/models; the
                   canary may be null), phases [{name, feeds [{name, dtype, shape, low, high}]}],
                   threads, provider, governor, max_seconds_per_phase, limit_s, seed,
-                  memory_limit_bytes (or null)
+                  memory_limit_bytes (or null), ticket (64 hexadecimal digits, may be absent)
                   -> phases, load_ns, peak_bytes, peak_kind, provider, threads, cores,
                      canary_before_ns, canary_between_ns, canary_after_ns, model_sha256,
                      warnings, governor, gate, retries, energy_absent
 
 The governor is "performance" (have it while measuring, where that is allowed) or null (leave it).
+
+A result with a ticket is kept in F/results until op confirm names it, and the same job with the
+same ticket is answered with it and not measured again. A job with a ticket that runs when its host
+vanishes is measured to its end. A host that leaves on purpose sends the line "bye": what runs ends.
 
 While another host has the lease, beats are {"id": N, "beat": "leased", "lease": {owner, held_s,
 silent_s}}. A host with a lease sends the line "alive" now and then; one that is silent for
@@ -80,6 +85,7 @@ REPLY_CAP_BYTES = 16 * 2**20  # what the host takes in as one line
 STDERR_TAIL_BYTES = 4096
 MODELS_CAP_BYTES = 512 * 2**20  # our choice: models kept on the device, oldest leave first
 MODEL_GRACE_S = 60.0  # a file that came this shortly before the last may be waiting for its job
+RESULTS_KEPT = 1000  # our choice: results that nobody confirmed, oldest leave first
 MEMORY_SHARE = 0.75  # our choice: of the memory available, what a job may take
 
 WARM_UP_RUNS, WARM_UP_NS = 10, 300_000_000  # until two windows agree within WARM_UP_AGREEMENT
@@ -153,7 +159,11 @@ class AgentError(Exception):
 
 
 class HostGone(Exception):  # noqa: N818 -- not an error: the host has hung up
-    """Standard input has ended: nobody waits for an answer."""
+    """Standard input has ended, or was silent for too long: nobody waits for an answer."""
+
+
+class HostLeft(HostGone):
+    """The host said that it leaves."""
 
 
 # ---- what this machine is: every fact is read, or None ------------------------------------------
@@ -1674,7 +1684,7 @@ def _is_void(reply: Json) -> bool:
 # ---- serving -----------------------------------------------------------------------------------
 
 
-ALIVE = b"alive"  # a line that is no request
+ALIVE, BYE = b"alive", b"bye"  # lines that are no requests
 
 
 class Wire:
@@ -1720,6 +1730,8 @@ class Wire:
         chunk = os.read(self._in_fd, 65536)
         self._pending += chunk
         self.heard = time.monotonic()
+        if self._pending.endswith(BYE + b"\n"):
+            raise HostLeft
         if not chunk or len(self._pending) > REQUEST_CAP_BYTES:
             raise HostGone
 
@@ -1780,6 +1792,56 @@ class Lease:
         return {"owner": owner, "held_s": max(held_s, 0.0), "silent_s": max(silent_s, 0.0)}
 
 
+class Kept:
+    """Results on disk, each under its ticket, until their host says that it has them."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def keep(self, ticket: str, result: Json) -> None:
+        """Have it on disk whole, or not at all where the disk takes nothing."""
+        path = self._path(ticket)
+        draft = "%s.%d.part" % (path, os.getpid())
+        try:
+            os.makedirs(self._folder, exist_ok=True)
+            with open(draft, "w") as file:
+                json.dump(result, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+            self._prune()
+        except OSError:  # a full disk costs what a cut now would cost: this job again
+            with contextlib.suppress(OSError):
+                os.remove(draft)
+
+    def find(self, ticket: str) -> Optional[Json]:
+        """The result, if it was kept."""
+        try:
+            found = json.loads(_read_text(self._path(ticket)) or "")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def forget(self, tickets: List[str]) -> int:
+        """Delete results. Returns how many there were."""
+        forgotten = 0
+        for path in [self._path(ticket) for ticket in tickets]:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+                forgotten += 1
+        return forgotten
+
+    def _path(self, ticket: str) -> str:
+        if not re.match(r"^[0-9a-f]{64}\Z", ticket):
+            raise AgentError("bad_request", "no ticket: %.80r" % ticket)
+        return os.path.join(self._folder, ticket + ".json")
+
+    def _prune(self) -> None:
+        entries = sorted(os.scandir(self._folder), key=lambda entry: entry.stat().st_mtime)
+        for entry in entries[:-RESULTS_KEPT]:
+            os.remove(entry.path)
+
+
 class Server:
     """Answers the requests of one host."""
 
@@ -1787,6 +1849,8 @@ class Server:
         self._wire, self._folder = wire, folder
         self._models = os.path.join(folder, "models")
         self._lease = Lease(folder)
+        self._kept = Kept(os.path.join(folder, "results"))
+        self._outlives_host = self._host_is_gone = False
         self._bench = Bench(root, self._on_idle)
         self._beat: Json = {}
         self._next_beat = 0.0
@@ -1818,17 +1882,28 @@ class Server:
             return {"result": dict(hello, python=platform.python_version())}
         if request["op"] == "lease":
             return {"result": self._take_lease(request)}
+        if request["op"] == "confirm":
+            return {"result": {"forgotten": self._kept.forget(request["tickets"])}}
         if request["op"] not in ("identify", "job"):
             raise AgentError("bad_request", "no op %r here" % request["op"])
         request.setdefault("limit_s", 60.0)
+        ticket = request.get("ticket")
+        if ticket is not None and (result := self._kept.find(ticket)) is not None:
+            return {"result": result}
         if request["op"] == "job":
             request["path"] = self._model_path(request["model"])
             canary = request["canary"]
             request["canary_path"] = canary and self._model_path(canary)
         end = time.monotonic() + request["limit_s"]
         with self._alone(request, end) as work:
+            self._outlives_host = ticket is not None
             reply = self._bench.reply(request, work, end, lambda word: self._say(request, word))
+            self._outlives_host = False
+            if ticket is not None and "result" in reply:
+                self._kept.keep(ticket, reply["result"])
             _prune(self._models)
+        if self._host_is_gone:
+            raise HostGone
         return reply
 
     def _take_lease(self, request: Json) -> Json:
@@ -1849,7 +1924,7 @@ class Server:
 
     def _model_path(self, sha256: str) -> str:
         """Where a model lies; a use makes it young again."""
-        if not re.match(r"^[0-9a-f]{64}$", sha256):
+        if not re.match(r"^[0-9a-f]{64}\Z", sha256):
             raise AgentError("bad_request", "a model is named by its SHA-256, not %.80r" % sha256)
         path = os.path.join(self._models, sha256 + ".onnx")
         try:
@@ -1881,11 +1956,20 @@ class Server:
         self._next_beat = time.monotonic() + BEAT_S
 
     def _on_idle(self) -> None:
-        self._wire.check_host()
-        self._note_host()
-        if time.monotonic() >= self._next_beat:
-            self._wire.send(self._beat)
-            self._next_beat = time.monotonic() + BEAT_S
+        if self._host_is_gone:
+            return
+        try:
+            self._wire.check_host()
+            self._note_host()
+            if time.monotonic() >= self._next_beat:
+                self._wire.send(self._beat)
+                self._next_beat = time.monotonic() + BEAT_S
+        except HostLeft:
+            raise
+        except HostGone:
+            if not self._outlives_host:
+                raise
+            self._host_is_gone = True
 
 
 def _try_lock(fd: int) -> bool:

@@ -1,5 +1,7 @@
 """What one asks a device to measure: a job is one model, in one or more phases."""
 
+import hashlib
+import json
 import math
 import re
 from dataclasses import asdict, dataclass
@@ -83,3 +85,15 @@ class Job:
         for digest in filter(None, (model_sha256, canary_sha256)):
             assert re.fullmatch("[0-9a-f]{64}", digest), digest
         return {**asdict(self), "op": "job", "model": model_sha256, "canary": canary_sha256}
+
+
+def ticket_of(request: dict[str, object], name: str) -> str:
+    """Under which a device keeps the result of a request until it is confirmed.
+
+    The same job of the same name has the same ticket, in this process and in the next.
+
+    Args:
+        request: all that the device is asked.
+        name: of this very measurement, so that another one of the same model is not taken for it.
+    """
+    return hashlib.sha256(json.dumps([name, request], sort_keys=True).encode()).hexdigest()

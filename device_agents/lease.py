@@ -50,13 +50,18 @@ class Holder:
         return owner if self.held_s is None else f"{owner}, for {_duration(self.held_s)} now"
 
 
-def this_host() -> str:
-    """What others are told of who has a lease: user, machine and process."""
+def this_user() -> str:
+    """User and machine, for others."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a user without a name
         user = f"user {os.getuid()}"
-    return f"{user}@{socket.gethostname()} (process {os.getpid()})"
+    return f"{user}@{socket.gethostname()}"
+
+
+def this_host() -> str:
+    """What others are told of who has a lease: user, machine and process."""
+    return f"{this_user()} (process {os.getpid()})"
 
 
 class Waiting:

@@ -3,13 +3,14 @@
 import itertools
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from device_agents.agent import ALIVE, BEAT_S, METHOD, PROTOCOL
+from device_agents.agent import ALIVE, BEAT_S, BYE, METHOD, PROTOCOL
 from device_agents.answers import Answer
 from device_agents.bootstrap import Environment, prepare
 from device_agents.errors import (
@@ -23,8 +24,8 @@ from device_agents.errors import (
 )
 from device_agents.identity import Identity, read_identity
 from device_agents.inventory import Device
-from device_agents.jobs import Job
-from device_agents.lease import Holder, Keeper, Waiting, this_host
+from device_agents.jobs import Job, ticket_of
+from device_agents.lease import Holder, Keeper, Waiting, this_host, this_user
 from device_agents.local import LocalTransport
 from device_agents.results import JobResult, read_result
 from device_agents.ssh import open_ssh
@@ -63,6 +64,8 @@ class Session:
         self._canary = canary
         self._canary_sha256: str | None = None
         self._identity: Identity | None = None
+        self.unconfirmed: list[str] = []
+        """Tickets of the results that the device keeps for us."""
 
     @property
     def identity(self) -> Identity:
@@ -70,8 +73,15 @@ class Session:
         assert self._identity is not None, "the session was not opened by open_session"
         return self._identity
 
-    def run(self, job: Job, model: Path) -> JobResult:
+    def run(self, job: Job, model: Path, *, name: str | None = None) -> JobResult:
         """Measure one model; it is uploaded first, unless the device has it.
+
+        Args:
+            job: what to measure.
+            model: an ONNX file.
+            name: of this very measurement. With one, the device finishes it even if this host
+                vanishes, and keeps the result until `confirm`: asked again for the same job of the
+                same name, it answers with what it has.
 
         Raises:
             JobFailed: this model failed there: timeout, crash, refused, memory, bad_request, clock.
@@ -83,7 +93,7 @@ class Session:
         """
         digest = self._upload(model)
         request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
-        answer = self._ask(request, limit_s=job.limit_s, subject=model.name)
+        answer = self._ask(request, limit_s=job.limit_s, subject=model.name, name=name)
         result = read_result(
             answer,
             device=self.device.name,
@@ -105,6 +115,10 @@ class Session:
             "no longer comparable. The measurement is not used. Run the command again",
             device=name,
         )
+
+    def leave(self) -> None:
+        """Tell the device that nothing is wanted of it any more; harmless when it has gone."""
+        self._agent.leave()
 
     def greet(self) -> None:
         """Make sure that an agent of ours, of this version, is at the other end.
@@ -144,13 +158,35 @@ class Session:
         self._transport.put(model, f"{self._folder}/models/{digest}.onnx")
         return digest
 
-    def _ask(self, request: dict[str, object], *, limit_s: float, subject: str) -> object:
+    def confirm(self) -> None:
+        """What was measured by name is in good hands; the device need not keep it any more.
+
+        Raises:
+            DeviceUnusable, ProtocolError: as `run`.
+        """
+        if self.unconfirmed:
+            request: dict[str, object] = {"op": "confirm", "tickets": self.unconfirmed}
+            self._ask(request, limit_s=_SLACK_S, subject="confirm")
+            self.unconfirmed = []
+
+    def _ask(
+        self,
+        request: dict[str, object],
+        *,
+        limit_s: float,
+        subject: str,
+        name: str | None = None,
+    ) -> object:
         request |= {
             "threads": self.device.threads,
             "provider": self.device.provider,
             "governor": None if self.device.governor == "keep" else self.device.governor,
             "limit_s": limit_s,
         }
+        if name is not None:
+            ticket = ticket_of(request, f"{this_user()}: {name}")
+            request["ticket"] = ticket
+            self.unconfirmed.append(ticket)
         # The agent may wait for others as long as the job may run.
         answer = self._agent.ask(request, limit_s=2 * limit_s + _SLACK_S)
         if "error" in answer:
@@ -199,6 +235,11 @@ class _Agent:
         hello = Answer(self._first_answer(number), device=self._device_name, place="the hello")
         hello.integer("protocol", low=PROTOCOL, high=PROTOCOL)
         hello.integer("method", low=METHOD, high=METHOD)
+
+    def leave(self) -> None:
+        """Tell that this host leaves on purpose: what runs there is wanted no more."""
+        with self._sending, suppress(DeviceUnusable):  # it has gone first
+            self._stream.send_line(BYE.decode())
 
     def say_alive(self) -> None:
         """Tell that this host is still there; from any thread."""
@@ -294,14 +335,17 @@ def open_session(
         environment = prepare(transport, device)
         argv = [*environment.python, environment.agent_path, "serve"]
         stream = transport.start([*argv, "--folder", environment.folder])
+        session = Session(device, transport, environment, stream, canary=canary)
         try:
-            session = Session(device, transport, environment, stream, canary=canary)
             session.greet()
             with nullcontext() if wait_s is None else session.leased(wait_s):
                 session.introduce()
                 logger.info("%s: profile %s", device.name, session.identity.profile_id)
                 yield session
         finally:
+            # Where only the way there failed, the device may finish what it measures.
+            if not isinstance(sys.exception(), DeviceUnusable):
+                session.leave()
             stream.close()
     finally:
         transport.close()

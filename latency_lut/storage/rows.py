@@ -64,6 +64,19 @@ def select_networks(
     return tuple(_network(row, phases.get(row.id, [])) for row in rows)
 
 
+def count_networks(
+    connection: Connection, profile_id: str, architecture_id: str, precision: str, purpose: str
+) -> int:
+    """How often a network was measured for a purpose."""
+    query = select(func.count(_networks.id)).where(
+        _networks.profile_id == profile_id,
+        _networks.architecture_id == architecture_id,
+        _networks.precision == precision,
+        _networks.purpose == purpose,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def select_architectures(
     connection: Connection, profile_id: str, space: str, precision: str, purpose: str
 ) -> list[str]:

@@ -123,6 +123,11 @@ class Store:
             found = rows.select_networks(connection, profile_id, space, precision, purpose)
         return tuple(network.record for network in found)
 
+    def count(self, profile_id: str, architecture_id: str, precision: str, purpose: Purpose) -> int:
+        """How often a network was measured for this purpose."""
+        with self._database.reading() as connection:
+            return rows.count_networks(connection, profile_id, architecture_id, precision, purpose)
+
     def carriers(self, space: Space, profile_id: str, precision: str) -> tuple[Architecture, ...]:
         """Architectures of `space` that ran as carriers, each once."""
         with self._database.reading() as connection:

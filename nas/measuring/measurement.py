@@ -23,8 +23,8 @@ from device_agents import (
     JobKind,
     JobResult,
     PhaseResult,
-    Session,
-    open_session,
+    SteadySession,
+    open_steady_session,
 )
 from device_agents import Phase as JobPhase
 from latency_lut import (
@@ -72,7 +72,7 @@ class Rig:
 
     device: Device
     profile: DeviceProfile
-    session: Session
+    session: SteadySession
     store: Store
     space: Space
     exporter: SegmentExporter
@@ -151,8 +151,11 @@ class Rig:
         modules: Mapping[str, nn.Module] | None = None,
     ) -> NetworkRecord:
         start = time.monotonic()
+        before = self.store.count(self.profile.id, name.id, self.precision, purpose)
         with self._model_file(segments, modules) as model:
-            result = self.session.run(self._job(segments, purpose, nodes), model)
+            result = self.session.run(
+                self._job(segments, purpose, nodes), model, name=f"{purpose} {name.id} {before}"
+            )
         for warning in result.warnings:
             logger.warning("%s: %s: %s", self.device.name, name.id, warning)
         record = self._record(segments, name, purpose, result, time.monotonic() - start)
@@ -162,6 +165,7 @@ class Rig:
             for phase in self.space.phases
         }
         self.store.add_network(record, segments, costs)
+        self.session.confirm()
         return record
 
     def time_alone(self, block: Block) -> tuple[int, ...] | None:
@@ -268,7 +272,7 @@ def open_rig(
     """
     with tempfile.TemporaryDirectory(prefix="edge-nas-") as name:
         folder = Path(name)
-        with open_session(device, canary=write_canary(folder), wait_s=wait_s) as session:
+        with open_steady_session(device, canary=write_canary(folder), wait_s=wait_s) as session:
             profile = DeviceProfile(
                 id=session.identity.profile_id,
                 device_name=device.name,

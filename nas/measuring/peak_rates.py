@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from device_agents import Feed, Identity, Job, Phase, PhaseResult, Session
+from device_agents import Feed, Identity, Job, Phase, PhaseResult, SteadySession
 
 _NS_PER_S = 10**9
 _FLOAT_BYTES = 4
@@ -33,7 +33,7 @@ class PeakRates:
     """`good` if both jobs were, else the flag of one: the device may well do better."""
 
 
-def measure_peak_rates(session: Session, folder: Path) -> PeakRates:
+def measure_peak_rates(session: SteadySession, folder: Path) -> PeakRates:
     """Measures both rates, in fp32, with the session's threads and runtime; takes seconds.
 
     Arithmetic: a product of two square matrices, one of them a weight. Memory: the sums of the
@@ -66,7 +66,7 @@ def _buffer_bytes(identity: Identity) -> int:
 
 
 def _run(
-    session: Session, path: Path, model: onnx.ModelProto, shape: tuple[int, ...]
+    session: SteadySession, path: Path, model: onnx.ModelProto, shape: tuple[int, ...]
 ) -> PhaseResult:
     path.write_bytes(model.SerializeToString())
     # One constant: random numbers for so large a buffer would take longer than all the runs.
