@@ -31,6 +31,7 @@ class ArithmeticSession:
             error; by default good.
 
     `slowness` is that of the whole device; `canary_slowness`, if given, that of its canary.
+    `names` are those of all measurements, `unconfirmed` of those that nobody has stored yet.
     `peak_bytes` is what it says of memory; by default nothing. `profiler_slowdown` makes nodes take
     so many times as long while they are profiled.
     """
@@ -43,8 +44,15 @@ class ArithmeticSession:
         self.profiler_slowdown = 1
         self.jobs: list[Job] = []
         self.graphs: list[onnx.GraphProto] = []
+        self.names: list[str | None] = []
+        self.unconfirmed: list[str] = []
 
-    def run(self, job: Job, model: Path) -> JobResult:
+    def confirm(self) -> None:
+        self.unconfirmed = []
+
+    def run(self, job: Job, model: Path, *, name: str | None = None) -> JobResult:
+        self.names.append(name)
+        self.unconfirmed += [name] if name is not None else []
         graph = onnx.load(model).graph
         self.jobs.append(job)
         self.graphs.append(graph)

@@ -47,6 +47,18 @@ def test_a_measurement_is_kept_before_it_is_told(tmp_path):
     assert record.phases[0].runs == 30
 
 
+def test_the_device_keeps_a_result_until_it_is_stored_and_a_repeat_is_another_one(tmp_path):
+    space, session = tiny_space(), ArithmeticSession()
+    with arithmetic_rig(tmp_path, space, session) as rig:
+        for _ in range(2):
+            rig.measure(space.largest(), purpose="carrier")
+            assert session.unconfirmed == []
+        rig.measure(space.largest(), purpose="verify")
+        assert rig.store.count(rig.profile.id, space.largest().id, "fp32", "carrier") == 2
+    largest = space.largest().id
+    assert session.names == [f"carrier {largest} 0", f"carrier {largest} 1", f"verify {largest} 0"]
+
+
 def test_a_network_that_was_only_timed_teaches_the_lut_nothing(tmp_path):
     space = tiny_space()
     with arithmetic_rig(tmp_path, space) as rig:
