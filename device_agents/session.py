@@ -1,16 +1,11 @@
 """A device that is ready to measure: open it once, give it one job after the other."""
 
-import itertools
-import json
 import logging
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from device_agents.agent import ALIVE, BEAT_S, BYE, METHOD, PROTOCOL
 from device_agents.answers import Answer
 from device_agents.bootstrap import Environment, prepare
 from device_agents.errors import (
@@ -19,7 +14,6 @@ from device_agents.errors import (
     DeviceUnusable,
     DiskUnwritable,
     JobFailed,
-    ProtocolError,
     RuntimeUnavailable,
 )
 from device_agents.identity import Identity, read_identity
@@ -27,19 +21,17 @@ from device_agents.inventory import Device
 from device_agents.jobs import Job, ticket_of
 from device_agents.lease import Holder, Keeper, Waiting, this_host, this_user
 from device_agents.local import LocalTransport
+from device_agents.protocol import AgentProtocol
 from device_agents.results import JobResult, read_result
 from device_agents.ssh import open_ssh
 from device_agents.transport import Stream, Transport, sha256_of
 
 logger = logging.getLogger(__name__)
 
-SILENCE_LIMIT_S = 3 * BEAT_S  # our choice: two beats lost on the way
 WAIT_S = 600.0  # our choice: how long one waits for another host to be done with a device
-_HELLO_LIMIT_S = 30.0  # our choice: Python starting from a slow card
 _IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
 _SLACK_S = 30.0
 _KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "clock", "busy", "leased", "disk")
-_MAX_BANNER_LINES = 100  # what a login script may print before the agent speaks
 
 
 class Session:
@@ -60,7 +52,7 @@ class Session:
         self.device = device
         self._transport = transport
         self._folder = environment.folder
-        self._agent = _Agent(stream, device.name)
+        self._agent = AgentProtocol(stream, device.name)
         self._canary = canary
         self._canary_sha256: str | None = None
         self._identity: Identity | None = None
@@ -214,103 +206,6 @@ class Session:
                 device=name,
             )
         return JobFailed(f"{name}: {subject}: {kind}: {message}", device=name, kind=kind)
-
-
-class _Agent:
-    """The agent's protocol: a numbered request, beats, one answer with the same number."""
-
-    def __init__(self, stream: Stream, device_name: str) -> None:
-        self._stream = stream
-        self._device_name = device_name
-        self._numbers = itertools.count(1)
-        self._sending = threading.Lock()  # a sign of life must not come in the middle of a request
-
-    def greet(self) -> None:
-        """Make sure that an agent of ours is at the other end.
-
-        Raises:
-            ProtocolError: something else answers, or an agent of another version.
-        """
-        number = self._send({"op": "hello"})
-        hello = Answer(self._first_answer(number), device=self._device_name, place="the hello")
-        hello.integer("protocol", low=PROTOCOL, high=PROTOCOL)
-        hello.integer("method", low=METHOD, high=METHOD)
-
-    def leave(self) -> None:
-        """Tell that this host leaves on purpose: what runs there is wanted no more."""
-        with self._sending, suppress(DeviceUnusable):  # it has gone first
-            self._stream.send_line(BYE.decode())
-
-    def say_alive(self) -> None:
-        """Tell that this host is still there; from any thread."""
-        with self._sending:
-            self._stream.send_line(ALIVE.decode())
-
-    def ask(
-        self,
-        request: dict[str, object],
-        *,
-        limit_s: float,
-        on_leased: Callable[[object], None] = lambda _: None,
-    ) -> dict[str, object]:
-        """The answer to a request, with a field `result` or `error`.
-
-        Args:
-            request: without its number.
-            limit_s: for all of it.
-            on_leased: told who has the device while another host has it.
-
-        Raises:
-            DeviceSilent: no beat for SILENCE_LIMIT_S, or no answer within limit_s.
-        """
-        number = self._send(request)
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            answer = self._parse(self._stream.read_line(limit_s=SILENCE_LIMIT_S))
-            if answer.get("id") != number:
-                raise self._foreign(f"an answer with id {answer.get('id')!r:.40}, not {number}")
-            if "beat" not in answer:
-                return answer
-            if answer["beat"] == "leased":
-                on_leased(answer.get("lease"))
-            elif answer["beat"] == "waiting":
-                logger.info("%s: not free, cool and idle yet; waiting", self._device_name)
-        raise DeviceSilent(
-            f"{self._device_name}: only signs of life, no answer within {limit_s:g} s. "
-            f"Check the device with: nas devices doctor {self._device_name}",
-            device=self._device_name,
-        )
-
-    def _send(self, request: dict[str, object]) -> int:
-        number = next(self._numbers)
-        with self._sending:
-            self._stream.send_line(json.dumps({**request, "id": number}))
-        return number
-
-    def _first_answer(self, number: int) -> object:
-        for _ in range(_MAX_BANNER_LINES):
-            line = self._stream.read_line(limit_s=_HELLO_LIMIT_S)
-            with suppress(ProtocolError):
-                answer = self._parse(line)
-                if answer.get("id") == number:
-                    return answer.get("result")
-        raise self._foreign(f"{_MAX_BANNER_LINES} lines, none of them a hello")
-
-    def _parse(self, line: str) -> dict[str, object]:
-        try:
-            answer = json.loads(line)
-        except (ValueError, RecursionError) as exc:
-            raise self._foreign(f"{line[:60]!r}, which is no JSON") from exc
-        if not isinstance(answer, dict):
-            raise self._foreign(f"{line[:60]!r}, which is no object")
-        return answer
-
-    def _foreign(self, what: str) -> ProtocolError:
-        return ProtocolError(
-            f"{self._device_name}: sent {what}; this is no agent of ours. "
-            f"Check the device with: nas devices doctor {self._device_name}",
-            device=self._device_name,
-        )
 
 
 @contextmanager

@@ -112,8 +112,12 @@ class SteadySession:
                     self.device, canary=self._canary, wait_s=max(self._wait_s, self._patience_s)
                 )
             )
+            try:
+                self._check_same(session.identity)
+            except DeviceUnusable:
+                stack.close()
+                raise
             self._stack, self._session = stack, session
-            self._check_same(session.identity)
             session.unconfirmed = self._kept_there
             logger.warning("%s is back", self.device.name)
         return self._session

@@ -135,7 +135,7 @@ def test_a_session_with_a_lease_tells_that_it_is_there(monkeypatch):
     monkeypatch.setattr(lease, "ALIVE_S", 0.05)
     said = []
     monkeypatch.setattr(
-        "device_agents.session._Agent.say_alive", lambda self: said.append(time.monotonic())
+        "device_agents.protocol.AgentProtocol.say_alive", lambda self: said.append(time.monotonic())
     )
     with open_session(LOCAL, wait_s=0):
         time.sleep(0.5)
