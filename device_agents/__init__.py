@@ -26,6 +26,7 @@ from device_agents.host_keys import HostKey
 from device_agents.identity import Identity
 from device_agents.inventory import Device, Inventory
 from device_agents.jobs import Feed, Job, JobKind, Phase
+from device_agents.pool import Member, Pool, Work
 from device_agents.results import JobResult, NodeTime, PhaseResult
 from device_agents.session import WAIT_S, Session, open_session, open_transport
 from device_agents.ssh import fetch_host_key, host_key_verdict, trust
@@ -58,9 +59,11 @@ __all__ = [
     "JobKind",
     "JobResult",
     "LoginRefused",
+    "Member",
     "NodeTime",
     "Phase",
     "PhaseResult",
+    "Pool",
     "ProtocolError",
     "PythonUnsuitable",
     "RuntimeUnavailable",
@@ -68,6 +71,7 @@ __all__ = [
     "SteadySession",
     "Transport",
     "UnknownDevice",
+    "Work",
     "examine",
     "fetch_host_key",
     "host_key_verdict",

@@ -1882,8 +1882,9 @@ class Server:
             return {"result": dict(hello, python=platform.python_version())}
         if request["op"] == "lease":
             return {"result": self._take_lease(request)}
+        forgotten = self._kept.forget(request.get("tickets", []))
         if request["op"] == "confirm":
-            return {"result": {"forgotten": self._kept.forget(request["tickets"])}}
+            return {"result": {"forgotten": forgotten}}
         if request["op"] not in ("identify", "job"):
             raise AgentError("bad_request", "no op %r here" % request["op"])
         request.setdefault("limit_s", 60.0)

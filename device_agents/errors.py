@@ -112,3 +112,8 @@ class ProtocolError(DeviceError):
     def __init__(self, message: str, *, device: str) -> None:
         super().__init__(message)
         self.device = device
+
+
+def first_sentence(exc: DeviceError) -> str:
+    """What happened, without what a person should do: for what sees to it by itself."""
+    return str(exc).partition(". ")[0]

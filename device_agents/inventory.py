@@ -15,6 +15,7 @@ from tomlkit.items import Table
 from device_agents.errors import BadInventory, UnknownDevice
 
 LOCAL = "local"
+GROUP = "group:"
 MAX_THREADS = 1024  # our choice: more is a slip of the finger
 
 # What may stand in a name or an address. A host that starts with a dash, or holds a space or a
@@ -45,6 +46,7 @@ class Device:
     provider: str = "CPUExecutionProvider"
     folder: str = ".edge-nas"  # below the home folder on the device
     governor: str = "performance"  # while measuring, where that is allowed; or "keep"
+    groups: tuple[str, ...] = ()  # names under which several devices are called at once
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -63,9 +65,11 @@ class Device:
         check_folder(self.folder, self.name)
 
     def _check_types(self) -> None:
+        if not all(type(group) is str and _NAME.fullmatch(group) for group in self.groups):
+            raise self._bad("groups", "names of letters, digits, - _ and .")
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is None and field.default is None:
+            if field.name == "groups" or value is None and field.default is None:
                 continue
             wanted = int if field.name in ("port", "threads") else str
             if type(value) is not wanted:
@@ -134,6 +138,26 @@ class Inventory:
         hint = f"did you mean {nearest}?" if nearest else "see: nas devices list"
         raise UnknownDevice(f"no device is named {name!r}; {hint}", name=name, nearest=nearest)
 
+    def select(self, names: str) -> tuple[Device, ...]:
+        """The devices named, each once: names and `group:NAME`, separated by commas.
+
+        Raises:
+            UnknownDevice: no such device or group; the message has the nearest name.
+        """
+        chosen: dict[str, Device] = {}
+        for name in (part.strip() for part in names.split(",")):
+            found = self._group(name[len(GROUP) :]) if name.startswith(GROUP) else [self.get(name)]
+            chosen |= {device.name: device for device in found}
+        return tuple(chosen.values())
+
+    def _group(self, name: str) -> list[Device]:
+        if found := [device for device in self if name in device.groups]:
+            return found
+        groups = sorted({group for device in self for group in device.groups})
+        nearest = next(iter(difflib.get_close_matches(name, groups, n=1)), None)
+        hint = f"did you mean {GROUP}{nearest}?" if nearest else "see: nas devices list"
+        raise UnknownDevice(f"no device is in group {name!r}; {hint}", name=name, nearest=nearest)
+
     def with_device(self, device: Device) -> "Inventory":
         """This inventory and one device more, or one replaced.
 
@@ -201,13 +225,14 @@ class Inventory:
         return len(self._devices)
 
 
-def _values(device: Device) -> dict[str, str | int]:
+def _values(device: Device) -> dict[str, str | int | list[str]]:
     """What differs from the defaults: this is what the file holds."""
-    return {
+    values = {
         field.name: getattr(device, field.name)
         for field in fields(device)
         if field.name != "name" and getattr(device, field.name) != field.default
     }
+    return values | ({"groups": list(device.groups)} if device.groups else {})
 
 
 def _device(path: Path, name: str, table: object) -> Device:
@@ -218,6 +243,10 @@ def _device(path: Path, name: str, table: object) -> Device:
         if key not in known:
             reason = f"devices.{name}.{key} is unknown; known: {', '.join(known)}"
             raise BadInventory(f"{path}: {reason}")
+    if isinstance(groups := table.get("groups", []), list):
+        table = table | {"groups": tuple(groups)}
+    else:
+        raise BadInventory(f"{path}: devices.{name}.groups must be a list of names")
     try:
         return replace(Device(name=name, host=table.get("host")), **table)
     except BadInventory as exc:

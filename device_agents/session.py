@@ -3,12 +3,14 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from device_agents.answers import Answer
 from device_agents.bootstrap import Environment, prepare
 from device_agents.errors import (
+    DeviceError,
     DeviceLeased,
     DeviceSilent,
     DeviceUnusable,
@@ -34,9 +36,25 @@ _SLACK_S = 30.0
 _KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "clock", "busy", "leased", "disk")
 
 
-class Session:
-    """One agent on one device. One thread at a time; made by `open_session`.
+@dataclass
+class Tickets:
+    """Of results that the device keeps for us."""
 
+    waiting: list[str] = field(default_factory=list)
+    """Not in good hands yet."""
+    stored: list[str] = field(default_factory=list)
+    """The device need not keep them any more; it is told so with the next request."""
+
+    def confirm(self) -> None:
+        """All that was measured is in good hands."""
+        self.stored += self.waiting
+        self.waiting.clear()
+
+
+class Session:
+    """One agent on one device; made by `open_session`.
+
+    One thread at a time, but for `upload` and `leave`: a model may be sent while another runs.
     After DeviceUnusable or ProtocolError the session is of no more use; after JobFailed it is.
     """
 
@@ -48,6 +66,7 @@ class Session:
         stream: Stream,
         *,
         canary: Path | None = None,
+        tickets: Tickets | None = None,
     ) -> None:
         self.device = device
         self._transport = transport
@@ -56,8 +75,8 @@ class Session:
         self._canary = canary
         self._canary_sha256: str | None = None
         self._identity: Identity | None = None
-        self.unconfirmed: list[str] = []
-        """Tickets of the results that the device keeps for us."""
+        self._there: set[str] = set()
+        self._tickets = Tickets() if tickets is None else tickets
 
     @property
     def identity(self) -> Identity:
@@ -83,7 +102,7 @@ class Session:
             DiskUnwritable: the model did not fit, or the disk is read-only.
             ProtocolError: the answer is absurd or belongs to something else.
         """
-        digest = self._upload(model)
+        digest = self.upload(model)
         request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
         answer = self._ask(request, limit_s=job.limit_s, subject=model.name, name=name)
         result = read_result(
@@ -125,7 +144,7 @@ class Session:
         answer = self._ask({"op": "identify"}, limit_s=_IDENTIFY_LIMIT_S, subject="identify")
         self._identity = read_identity(answer, device=self.device.name)
         if self._canary is not None:
-            self._canary_sha256 = self._upload(self._canary)
+            self._canary_sha256 = self.upload(self._canary)
 
     @contextmanager
     def leased(self, wait_s: float) -> Iterator[None]:
@@ -145,21 +164,30 @@ class Session:
         with Keeper(self._agent.say_alive):
             yield
 
-    def _upload(self, model: Path) -> str:
+    def upload(self, model: Path) -> str:
+        """Have a model on the device; its SHA-256. It is sent once in a session.
+
+        Raises:
+            DeviceUnusable: it did not get there.
+        """
         digest = sha256_of(model)
-        self._transport.put(model, f"{self._folder}/models/{digest}.onnx")
+        if digest not in self._there:
+            self._transport.put(model, f"{self._folder}/models/{digest}.onnx")
+            self._there.add(digest)
         return digest
 
     def confirm(self) -> None:
         """What was measured by name is in good hands; the device need not keep it any more.
 
-        Raises:
-            DeviceUnusable, ProtocolError: as `run`.
+        It is told so with the next request, or when it is left.
         """
-        if self.unconfirmed:
-            request: dict[str, object] = {"op": "confirm", "tickets": self.unconfirmed}
-            self._ask(request, limit_s=_SLACK_S, subject="confirm")
-            self.unconfirmed = []
+        self._tickets.confirm()
+
+    def settle(self) -> None:
+        """Tell the device at once what it need not keep; it keeps too much if it cannot be told."""
+        if self._tickets.stored:
+            with suppress(DeviceError):
+                self._ask({"op": "confirm"}, limit_s=_SLACK_S, subject="confirm")
 
     def _ask(
         self,
@@ -178,9 +206,12 @@ class Session:
         if name is not None:
             ticket = ticket_of(request, f"{this_user()}: {name}")
             request["ticket"] = ticket
-            self.unconfirmed.append(ticket)
+            self._tickets.waiting.append(ticket)
+        told = len(self._tickets.stored)
+        request["tickets"] = self._tickets.stored[:told]
         # The agent may wait for others as long as the job may run.
         answer = self._agent.ask(request, limit_s=2 * limit_s + _SLACK_S)
+        del self._tickets.stored[:told]
         if "error" in answer:
             raise self._failure(answer["error"], subject)
         return answer.get("result")
@@ -210,7 +241,11 @@ class Session:
 
 @contextmanager
 def open_session(
-    device: Device, *, canary: Path | None = None, wait_s: float | None = None
+    device: Device,
+    *,
+    canary: Path | None = None,
+    wait_s: float | None = None,
+    tickets: Tickets | None = None,
 ) -> Iterator[Session]:
     """A session on a device: reached, made ready, its agent started, its identity known.
 
@@ -220,6 +255,7 @@ def open_session(
             become slower from a model that is slower.
         wait_s: for another host to be done with the device, which is then kept from all others
             until the session ends; None shares it, job by job.
+        tickets: of an earlier session with this device.
 
     Raises:
         DeviceUnusable: not reached, not trusted, no Python, no runtime, no disk, in use.
@@ -230,13 +266,14 @@ def open_session(
         environment = prepare(transport, device)
         argv = [*environment.python, environment.agent_path, "serve"]
         stream = transport.start([*argv, "--folder", environment.folder])
-        session = Session(device, transport, environment, stream, canary=canary)
+        session = Session(device, transport, environment, stream, canary=canary, tickets=tickets)
         try:
             session.greet()
             with nullcontext() if wait_s is None else session.leased(wait_s):
                 session.introduce()
                 logger.info("%s: profile %s", device.name, session.identity.profile_id)
                 yield session
+                session.settle()
         finally:
             # Where only the way there failed, the device may finish what it measures.
             if not isinstance(sys.exception(), DeviceUnusable):

@@ -1,11 +1,11 @@
 """A session that comes back: boards reboot, cables are pulled, agents are killed."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 
 from device_agents.errors import (
     ConnectionLost,
@@ -14,12 +14,13 @@ from device_agents.errors import (
     DeviceUnreachable,
     DeviceUnusable,
     ProtocolError,
+    first_sentence,
 )
 from device_agents.identity import Identity
 from device_agents.inventory import Device
 from device_agents.jobs import Job
 from device_agents.results import JobResult
-from device_agents.session import WAIT_S, Session, open_session
+from device_agents.session import WAIT_S, Session, Tickets, open_session
 
 logger = logging.getLogger(__name__)
 
@@ -27,16 +28,14 @@ logger = logging.getLogger(__name__)
 # fault itself, or the device is.
 PATIENCE_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
-_MOST_LOSSES = 3
-_PASSING = (ConnectionLost, DeviceSilent, DeviceUnreachable, ProtocolError)
-
-_T = TypeVar("_T")
+MOST_LOSSES = 3
+PASSING = (ConnectionLost, DeviceSilent, DeviceUnreachable, ProtocolError)
 
 
 class SteadySession:
-    """A `Session` on a device, opened again whenever it is lost; one thread at a time.
+    """A `Session` on a device, opened again whenever it is lost.
 
-    Made by `open_steady_session`.
+    One thread at a time, but for `upload` and `stop`. Made by `open_steady_session`.
     """
 
     def __init__(
@@ -46,16 +45,17 @@ class SteadySession:
         canary: Path | None = None,
         wait_s: float = WAIT_S,
         patience_s: float = PATIENCE_S,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.device = device
         self._canary, self._wait_s, self._patience_s = canary, wait_s, patience_s
-        self._sleep, self._clock = sleep, clock
+        self._stopped = threading.Event()
+        self._sleep, self._clock = sleep or self._stopped.wait, clock
         self._stack = ExitStack()
         self._session: Session | None = None
         self._identity: Identity | None = None
-        self._kept_there: list[str] = []
+        self._tickets = Tickets()
 
     @property
     def identity(self) -> Identity:
@@ -63,69 +63,116 @@ class SteadySession:
         assert self._identity is not None, "made by open_steady_session"
         return self._identity
 
-    def run(self, job: Job, model: Path, *, name: str | None = None) -> JobResult:
+    @property
+    def is_remote(self) -> bool:
+        """Whether this machine may work, and send files, without disturbing what runs there."""
+        return self.device.host is not None
+
+    def run(
+        self, job: Job, model: Path, *, name: str | None = None, insist: bool = True
+    ) -> JobResult:
         """As `Session.run`; a measurement with a name is not made twice for a lost connection.
 
+        Args:
+            job: what to measure.
+            model: an ONNX file.
+            name: of this very measurement.
+            insist: when the connection is lost, come back and try again, up to the third loss.
+                Otherwise whoever asked may give the job to another device, and `come_back`.
+
         Raises:
-            DeviceError: as there; of a lost connection only after `PATIENCE_S` of trying, or the
-                third time.
+            DeviceError: as there; of a device that stays away after `PATIENCE_S`.
         """
-        return self._insisting(lambda session: session.run(job, model, name=name))
+        losses = 0
+        while True:
+            try:
+                return self._opened().run(job, model, name=name)
+            except PASSING as exc:
+                self._drop(exc)
+                losses += 1
+                if not insist or losses == MOST_LOSSES:
+                    raise
+                self.come_back(exc)
+
+    def come_back(self, exc: DeviceError) -> None:
+        """Open the session again after `exc` ended it.
+
+        Raises:
+            DeviceUnusable, ProtocolError: not within `PATIENCE_S`, or as another device profile.
+        """
+        end, pause_s = self._clock() + self._patience_s, _FIRST_PAUSE_S
+        while self._session is None:
+            logger.warning("%s. Trying again in %.0f s", first_sentence(exc), pause_s)
+            self._sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            try:
+                self._reopen()
+            except PASSING as again:
+                exc = again
+                if self._clock() > end:
+                    raise
+
+    def upload(self, model: Path) -> None:
+        """Have a model on the device before it is asked for; from any thread.
+
+        What fails here is tried again, and told, by `run`.
+        """
+        session = self._session
+        if session is not None:
+            with suppress(DeviceError):
+                session.upload(model)
 
     def confirm(self) -> None:
-        """As `Session.confirm`."""
-        self._insisting(lambda session: session.confirm())
+        """What was measured by name is in good hands; the device is told so by and by."""
+        self._tickets.confirm()
 
     def open(self) -> None:
         """The first time, when nothing is tried twice: whoever asked can see to it."""
-        self._session = self._stack.enter_context(
-            open_session(self.device, canary=self._canary, wait_s=self._wait_s)
-        )
+        self._session = self._entered(self._wait_s, self._stack)
         self._identity = self._session.identity
 
     def close(self) -> None:
         """Give the device back. Harmless when called twice."""
         self._stack.close()
 
-    def _insisting(self, ask: Callable[[Session], _T]) -> _T:
-        losses, pause_s = 0, _FIRST_PAUSE_S
-        end = self._clock() + self._patience_s
-        while True:
-            try:
-                return ask(self._opened())
-            except _PASSING as exc:
-                if self._session is not None:  # it was there, and has been lost now
-                    losses, end = losses + 1, self._clock() + self._patience_s
-                    pause_s = _FIRST_PAUSE_S
-                self._drop(exc)
-                if losses >= _MOST_LOSSES or self._clock() > end:
-                    raise
-                logger.warning("%s. Trying again in %.0f s", _first_sentence(exc), pause_s)
-            self._sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    def stop(self) -> None:
+        """End what the device measures, and any waiting for it to come back; from any thread.
+
+        Who runs a job then is told that the connection was lost.
+        """
+        self._stopped.set()
+        session = self._session
+        if session is not None:
+            session.leave()
 
     def _opened(self) -> Session:
         if self._session is None:
-            stack = ExitStack()
-            session = stack.enter_context(
-                open_session(
-                    self.device, canary=self._canary, wait_s=max(self._wait_s, self._patience_s)
-                )
-            )
-            try:
-                self._check_same(session.identity)
-            except DeviceUnusable:
-                stack.close()
-                raise
-            self._stack, self._session = stack, session
-            session.unconfirmed = self._kept_there
-            logger.warning("%s is back", self.device.name)
+            self._reopen()
+        assert self._session is not None
         return self._session
+
+    def _reopen(self) -> None:
+        if self._stopped.is_set():
+            raise ConnectionLost(f"{self.device.name}: it was left", device=self.device.name)
+        stack = ExitStack()
+        session = self._entered(max(self._wait_s, self._patience_s), stack)
+        try:
+            self._check_same(session.identity)
+        except DeviceUnusable:
+            stack.close()
+            raise
+        self._stack, self._session = stack, session
+        logger.warning("%s is back", self.device.name)
+
+    def _entered(self, wait_s: float, stack: ExitStack) -> Session:
+        opening = open_session(
+            self.device, canary=self._canary, wait_s=wait_s, tickets=self._tickets
+        )
+        return stack.enter_context(opening)
 
     def _drop(self, exc: DeviceError) -> None:
         """Close what was lost, so that the device learns that the way there failed, not we."""
         if self._session is not None:
-            self._kept_there = self._session.unconfirmed
             self._session = None
             self._stack.__exit__(type(exc), exc, exc.__traceback__)
 
@@ -161,8 +208,3 @@ def open_steady_session(
         yield session
     finally:
         session.close()
-
-
-def _first_sentence(exc: DeviceError) -> str:
-    """Without what a person should do: we do it."""
-    return str(exc).partition(". ")[0]

@@ -12,6 +12,7 @@ from latency_lut import (
     coverage,
     open_store,
 )
+from nas.campaign.crew import Crew
 from nas.campaign.filling import fill
 from nas.campaign.ledger import space_keys
 from nas.estimators import check_accuracy, open_estimator
@@ -119,7 +120,7 @@ def fill_lut(
             if known and pinned:
                 require_profile(store, pinned, rig.profile, request.study)
             note_ceilings(rig)
-            fill(rig, bar=around.bar, minutes=request.profile_minutes, seed=request.seed)
+            fill(Crew([rig]), bar=around.bar, minutes=request.profile_minutes, seed=request.seed)
         return rig.profile
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,6 +21,7 @@ from search_spaces.stitching import NEXT, stitch
 OPSET = 17
 """Old enough for the runtimes on boards, new enough for LayerNormalization."""
 
+_ONE_AT_A_TIME = threading.RLock()  # PyTorch's exporter keeps its state in globals
 _TRACE_SIZE = 3  # any size above 1, so that tracing takes no symbolic size for a constant
 
 
@@ -43,7 +45,7 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
     buffer = io.BytesIO()
     try:
         module = seeded_module(block) if module is None else module
-        with warnings.catch_warnings(), torch.no_grad():
+        with _ONE_AT_A_TIME, warnings.catch_warnings(), torch.no_grad():
             # The TorchScript exporter is thirty times faster than its successor, which matters
             # for thousands of segments; it warns of its age on every call.
             warnings.simplefilter("ignore")
@@ -66,7 +68,10 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
 
 
 class SegmentExporter:
-    """Exports each block once, with weights of its own seed, and keeps the result in memory."""
+    """Exports each block once, with weights of its own seed, and keeps the result in memory.
+
+    Threads may share one.
+    """
 
     def __init__(self, precision: str = FP32) -> None:
         """For networks of `precision`; raises SpaceError for one that does not exist."""
@@ -77,15 +82,17 @@ class SegmentExporter:
 
     def __call__(self, block: Block) -> onnx.ModelProto:
         """The block's ONNX in the exporter's precision; not to be changed by the caller."""
-        if block.key not in self._models:
-            self._models[block.key] = self.quantize(block, self.plain(block))
-        return self._models[block.key]
+        with _ONE_AT_A_TIME:
+            if block.key not in self._models:
+                self._models[block.key] = self.quantize(block, self.plain(block))
+            return self._models[block.key]
 
     def plain(self, block: Block) -> onnx.ModelProto:
         """The block's ONNX in fp32, whatever the precision; not to be changed by the caller."""
-        if block.key not in self._plain:
-            self._plain[block.key] = export_segment(block)
-        return self._plain[block.key]
+        with _ONE_AT_A_TIME:
+            if block.key not in self._plain:
+                self._plain[block.key] = export_segment(block)
+            return self._plain[block.key]
 
     def quantize(self, block: Block, model: onnx.ModelProto) -> onnx.ModelProto:
         """The block's fp32 ONNX, with whatever weights, in the exporter's precision.

@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import fmean, median
 
 from latency_lut import CanaryState, NetworkRecord
-from nas.measuring.measurement import undisturbed_ns
+from nas.measuring.timing import undisturbed_ns
 
 DRIFTED = "drifted"
 

@@ -6,18 +6,16 @@ as a network of its own can be timed as exactly as any. The LUT then takes which
 predicts networks better.
 """
 
-import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from device_agents import JobFailed
 from latency_lut import ALONE, GOOD
+from nas.campaign.crew import Crew, Outcome, Task
 from nas.measuring.measurement import Rig, alone_id
 from search_spaces import Block, segment_key
-
-logger = logging.getLogger(__name__)
 
 # Both are our choice.
 _LITTLE = 1.5  # times as long as the network its profiled nodes take: too much of it is profiling
@@ -41,7 +39,7 @@ class AloneRun:
 
 
 def time_blocks_alone(
-    rig: Rig,
+    crew: Crew,
     *,
     minutes: float | None = None,
     on_progress: Callable[[AloneRun], None] = lambda _: None,
@@ -53,33 +51,55 @@ def time_blocks_alone(
     again, behind all others, once. With `minutes`, it ends when they are over.
 
     Raises:
-        DeviceUnusable: the device failed altogether; what was timed is kept.
+        DeviceError: no device is left; what was timed is kept.
     """
-    queue = deque(wanted_alone(rig))
-    tries, failures = Counter[str](), list[str]()
-    start = clock()
+    blocks = _Blocks(wanted_alone(crew.lead), minutes, on_progress, clock)
+    crew.work(blocks)
+    return blocks.so_far()
 
-    def so_far() -> AloneRun:
+
+class _Blocks:
+    """Blocks to be timed, and how far that is."""
+
+    def __init__(
+        self,
+        blocks: Iterable[Block],
+        minutes: float | None,
+        on_progress: Callable[[AloneRun], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._waiting = deque(blocks)
+        self._minutes, self._on_progress, self._clock = minutes, on_progress, clock
+        self._start = clock()
+        self._tries: Counter[str] = Counter()
+        self._failures: list[str] = []
+
+    def next(self, device_name: str) -> Task | None:
+        """The next block; None when there is none now, or time is up."""
+        late = self._minutes is not None and self._clock() - self._start >= self._minutes * 60
+        return None if late or not self._waiting else Task(self._waiting.popleft())
+
+    def done(self, task: Task, outcome: Outcome, device_name: str) -> None:
+        """Count it; a flagged one once more."""
+        block = task.network
+        assert isinstance(block, Block), "only blocks were planned"
+        if isinstance(outcome, JobFailed):
+            self._failures.append(f"{block.key} does not run alone: {outcome}")
+        else:
+            self._tries[block.key] += 1
+            flagged = any(phase.quality != GOOD for phase in outcome.phases)
+            if flagged and self._tries[block.key] < _MOST_TRIES:
+                self._waiting.append(block)
+        self._on_progress(self.so_far())
+
+    def so_far(self) -> AloneRun:
+        """How far it is."""
         return AloneRun(
-            timed=len(tries),
-            left=len(queue),
-            failures=tuple(failures),
-            elapsed_s=clock() - start,
+            timed=len(self._tries),
+            left=len(self._waiting),
+            failures=tuple(self._failures),
+            elapsed_s=self._clock() - self._start,
         )
-
-    while queue and (minutes is None or clock() - start < minutes * 60):
-        block = queue.popleft()
-        try:
-            record = rig.measure_alone(block)
-            tries[block.key] += 1
-            flagged = any(phase.quality != GOOD for phase in record.phases)
-            if flagged and tries[block.key] < _MOST_TRIES:
-                queue.append(block)
-        except JobFailed as exc:
-            failures.append(f"{block.key} does not run alone: {exc}")
-            logger.warning("%s: %s", rig.device.name, failures[-1])
-        on_progress(so_far())
-    return so_far()
 
 
 def wanted_alone(rig: Rig) -> list[Block]:

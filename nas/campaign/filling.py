@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from nas.campaign.blocks_alone import AloneRun, time_blocks_alone, wanted_alone
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import CONTEXTS_WANTED, Campaign, campaign_words, profile
-from nas.measuring.measurement import Rig
 from nas.surroundings import Bar
 
 
@@ -27,7 +27,7 @@ class Filling:
 
 
 def fill(
-    rig: Rig,
+    crew: Crew,
     *,
     bar: Bar,
     minutes: float | None = None,
@@ -37,7 +37,7 @@ def fill(
     """Runs a campaign, then blocks alone where the profiler says too little; each with its bar.
 
     Args:
-        rig: the device.
+        crew: the devices that share it.
         bar: opens a progress bar.
         minutes: at most, for both.
         contexts_wanted: networks in which to see each segment.
@@ -48,18 +48,18 @@ def fill(
     """
     with bar("profile") as report:
         campaign = profile(
-            rig,
+            crew,
             minutes=minutes,
             contexts_wanted=contexts_wanted,
             seed=seed,
             on_progress=lambda c: report(c.done, c.remaining_s, campaign_words(c)),
         )
-    if not wanted_alone(rig):
+    if not wanted_alone(crew.lead):
         return Filling(campaign, AloneRun(timed=0, left=0, failures=(), elapsed_s=0.0))
     left = None if minutes is None else minutes - campaign.elapsed_s / 60
     with bar("blocks") as report:
         alone = time_blocks_alone(
-            rig,
+            crew,
             minutes=left,
             on_progress=lambda a: report(a.done, None, f"{a.timed} timed alone, {a.left} left"),
         )

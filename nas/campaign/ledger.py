@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
 
 import numpy as np
 
 from latency_lut import GOOD, balancing_carriers, next_carrier, sharpening_carrier
+from nas.campaign.crew import Task
 from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Block, Space, segment_key
 
@@ -14,14 +14,6 @@ _DOUBTFUL_FOR_ONE = 2  # our choice: two noisy tries end the wait for a good one
 _DRAWS = 8  # our choice: so often is a carrier sought that did not run yet
 _FAILURES_OF_ONE = 2  # our choice: a segment that failed twice, once sought for itself, is given up
 _KEYS_PER_CARRIER = 5  # our choice: with more carriers than one for so many, all is sharp enough
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A network to run, and the suspect that it is run for, if it is for one."""
-
-    carrier: Architecture
-    sought: str | None = None
 
 
 class Ledger:
@@ -36,6 +28,7 @@ class Ledger:
         self.doubtful: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.given_up: set[str] = set()
+        self._expected: Counter[str] = Counter()  # of carriers that are planned or run now
         self.ran = {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
         self._ran_well: set[str] = set()
         self.most_carriers = len(self.keys) // _KEYS_PER_CARRIER  # of a whole campaign
@@ -45,21 +38,24 @@ class Ledger:
             seen[entry.key] += entry.carriers
         self._share_at_start = self.share()
 
-    def next_round(self, rng: np.random.Generator) -> list[Planned]:
+    def next_round(self, rng: np.random.Generator) -> list[Task]:
         """Carriers to run next, in random order, so that drift does not look like structure.
 
         Everything once, however well, before anything a second time: time may run out. Then each
         suspect for itself, networks of sizes that are lacking, at last those of the segments known
-        worst. Empty when all is done.
+        worst. Empty when all is done, or will be if what runs now runs well.
         """
         avoided = self.given_up | self.failed.keys()
-        for seen, wanted in ((self.sightings(), 1), (self.contexts(), self.wanted)):
+        for known, wanted in ((self.sightings(), 1), (self.contexts(), self.wanted)):
+            seen = Counter(known) + self._expected
             carriers = self._covering(seen, rng, wanted, avoided)
             if carriers:
-                return [Planned(carriers[i]) for i in rng.permutation(len(carriers))]
+                return [Task(carriers[i]) for i in rng.permutation(len(carriers))]
+        if self._expected:  # the rest is better planned when that is known
+            return []
         if self.failed:
             return [self._for_suspect(min(self.failed), rng)]
-        return [Planned(carrier) for carrier in self._balancing(rng) or self._sharpening(rng)]
+        return [Task(carrier) for carrier in self._balancing(rng) or self._sharpening(rng)]
 
     def _covering(
         self, seen: Mapping[str, int], rng: np.random.Generator, wanted: int, avoided: Set[str]
@@ -75,13 +71,13 @@ class Ledger:
             planned.update(self.keys_of(carrier))
         return list(carriers.values())
 
-    def _for_suspect(self, suspect: str, rng: np.random.Generator) -> Planned:
+    def _for_suspect(self, suspect: str, rng: np.random.Generator) -> Task:
         """A network of the suspect, with as little beside it as can be."""
         rest = self.keys - self._together(suspect)
         seen, precision = dict.fromkeys(rest, 1), self._rig.precision
         carrier = next_carrier(self.space, seen, precision, rng, 1, rest)
         assert carrier is not None, suspect  # it is of a network of the space
-        return Planned(carrier, suspect)
+        return Task(carrier, suspect)
 
     def _balancing(self, rng: np.random.Generator) -> list[Architecture]:
         """Carriers of sizes that there are too few of, without segments that were given up."""
@@ -124,9 +120,14 @@ class Ledger:
         blocks = (segment.block for segment in self.space.segments(carrier))
         return _keys(self.space, blocks, self._rig.precision)
 
+    def expect(self, carrier: Architecture) -> None:
+        """A carrier is about to run; `see` or `blame` tells how that went."""
+        self._expected.update(self.keys_of(carrier))
+
     def see(self, carrier: Architecture, *, good: bool) -> None:
         """A carrier ran, which clears its segments of suspicion; well again shows little new."""
         keys = self.keys_of(carrier)
+        self._expected -= Counter(keys)
         new = good and carrier.id not in self._ran_well
         (self.good if new else self.doubtful).update(keys)
         self.ran.add(carrier.id)
@@ -141,6 +142,7 @@ class Ledger:
         Segments that ran elsewhere are no suspects, but are not waited for much longer either.
         """
         keys = self.keys_of(carrier)
+        self._expected -= Counter(keys)
         seen = keys & self.sightings().keys()
         self.doubtful.update(seen)
         self.failed.update(keys - seen - self.given_up)

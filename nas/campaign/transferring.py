@@ -1,6 +1,5 @@
 """A new device from an old LUT: a few carriers run, and another device's LUT fills the rest."""
 
-import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -13,19 +12,17 @@ from device_agents import Inventory, JobFailed
 from latency_lut import (
     GOOD,
     TRANSFERRED,
-    AttributionError,
     DeviceProfile,
     TransferCheck,
     next_carrier,
     open_store,
 )
+from nas.campaign.crew import Crew, Outcome, Task
 from nas.campaign.ledger import Ledger, space_keys
 from nas.errors import BadInput
 from nas.measuring.access import newest_profile, parse_precisions
 from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Space
-
-logger = logging.getLogger(__name__)
 
 SAMPLES = 30  # our choice, also the least from which a fifth can be left out and a term be fitted
 # All of these are our choice too.
@@ -126,7 +123,7 @@ def choose_source(rig: Rig, found: Sequence[DeviceProfile]) -> DeviceProfile:
 
 
 def start_from(
-    rig: Rig,
+    crew: Crew,
     source: DeviceProfile,
     *,
     samples: int = SAMPLES,
@@ -142,7 +139,7 @@ def start_from(
     then shows as many segments as possible that no other did.
 
     Args:
-        rig: the new device.
+        crew: the new device, or several of one profile.
         source: a profile of another device, whose LUT knows the space.
         samples: different carriers that the device is to have run in the end.
         minutes: at most.
@@ -151,57 +148,67 @@ def start_from(
         clock: seconds.
 
     Raises:
-        StoreError: the source is the rig's own profile, or was itself started from it.
-        DeviceError: the device became unusable, or failed at three networks in a row.
+        StoreError: the source is their own profile, or was itself started from it.
+        DeviceError: no device is left: each was lost, or failed at three networks in a row.
     """
+    rig = crew.lead
     rig.store.start_from(rig.profile.id, rig.precision, source.id)
     ledger = Ledger(rig, 1)
     rng = np.random.default_rng(seed + len(ledger.ran))  # a continued run plans anew
-    run = _Run(rig, _plan(rig, ledger, samples, rng), clock)
-    while run.waiting and (minutes is None or run.elapsed_s() < minutes * 60):
-        run.next()
-        on_progress(run.sampling())
-    return _outcome(rig, source, run.sampling(), ledger)
+    samples_left = _Samples(_plan(rig, ledger, samples, rng), minutes, on_progress, clock)
+    crew.work(samples_left)
+    return _outcome(rig, source, samples_left.sampling(), ledger)
 
 
-class _Run:
-    """Carriers that are run one after the other; flagged ones again, behind all others."""
+class _Samples:
+    """Carriers to be run; flagged ones again, behind all others."""
 
-    def __init__(self, rig: Rig, plan: Sequence[Architecture], clock: Callable[[], float]) -> None:
-        self.waiting = deque(plan)
-        self._rig, self._clock = rig, clock
+    def __init__(
+        self,
+        plan: Sequence[Architecture],
+        minutes: float | None,
+        on_progress: Callable[[Sampling], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._waiting = deque(plan)
+        self._minutes, self._on_progress, self._clock = minutes, on_progress, clock
         self._start = clock()
         self._tries: Counter[str] = Counter()
         self._failures: list[str] = []
-        self._in_row = 0
+        self._in_row: Counter[str] = Counter()
 
-    def next(self) -> None:
-        """Measures one; raises JobFailed at the third failure in a row."""
-        carrier = self.waiting.popleft()
+    def next(self, device_name: str) -> Task | None:
+        """The next carrier; None when there is none now, or time is up."""
+        late = self._minutes is not None and self._elapsed_s() >= self._minutes * 60
+        return None if late or not self._waiting else Task(self._waiting.popleft())
+
+    def done(self, task: Task, outcome: Outcome, device_name: str) -> None:
+        """Count it; raises JobFailed at a device's third failure in a row."""
+        carrier = task.network
+        assert isinstance(carrier, Architecture), "only carriers were planned"
         self._tries[carrier.id] += 1
-        try:
-            record = self._rig.measure(carrier, purpose="carrier")
-        except (JobFailed, AttributionError) as exc:
-            self._failures.append(str(exc))
-            logger.warning("%s: carrier %s failed: %s", self._rig.device.name, carrier.id, exc)
-            self._in_row += 1
-            if self._in_row == _FAILURES_IN_ROW:
-                raise
-            return
-        self._in_row = 0
-        good = all(phase.quality == GOOD for phase in record.phases)
-        if not good and self._tries[carrier.id] < _MOST_TRIES:
-            self.waiting.append(carrier)
+        if isinstance(outcome, JobFailed):
+            self._failures.append(str(outcome))
+            self._in_row[device_name] += 1
+            if self._in_row[device_name] == _FAILURES_IN_ROW:
+                raise outcome
+        else:
+            self._in_row[device_name] = 0
+            good = all(phase.quality == GOOD for phase in outcome.phases)
+            if not good and self._tries[carrier.id] < _MOST_TRIES:
+                self._waiting.append(carrier)
+        self._on_progress(self.sampling())
 
     def sampling(self) -> Sampling:
+        """How far it is."""
         return Sampling(
             carriers=self._tries.total(),
-            left=len(self.waiting),
+            left=len(self._waiting),
             failures=tuple(self._failures),
-            elapsed_s=self.elapsed_s(),
+            elapsed_s=self._elapsed_s(),
         )
 
-    def elapsed_s(self) -> float:
+    def _elapsed_s(self) -> float:
         return self._clock() - self._start
 
 

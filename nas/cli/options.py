@@ -38,6 +38,14 @@ DataRef = Annotated[
     ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="Name in the inventory, or local.")]
+DeviceNames = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME[,NAME...]",
+        help="Names in the inventory, group:NAME, or local. Devices of one profile share the work.",
+    ),
+]
 _PRECISIONS = "fp32; int8: 8-bit weights, for images 8-bit activations too; int4: 4-bit weights"
 Precision = Annotated[
     str,

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,17 @@ from rich.table import Table
 
 _STDERR = Console(stderr=True)
 _PIPE_WIDTH = 140
+_COLUMNS = (
+    TextColumn("{task.description:<10}"),
+    BarColumn(bar_width=30),
+    TextColumn("{task.percentage:>3.0f} %"),
+    TimeElapsedColumn(),
+    TextColumn("{task.fields[left]}"),
+    TextColumn("{task.fields[words]}"),
+)
+_LOCK = threading.Lock()
+_progress: Progress | None = None
+_bars = 0
 
 Report = Callable[[float, float | None, str], None]
 """Share done in [0, 1], seconds left (None: estimated from the share), and a few words."""
@@ -48,16 +60,11 @@ def show(text: str) -> None:
 
 @contextlib.contextmanager
 def progress_bar(what: str) -> Iterator[Report]:
-    """A progress bar on stderr with the time gone and an estimate of what is left."""
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(bar_width=30),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
-        TextColumn("{task.fields[words]}"),
-    )
-    with Progress(*columns, console=_STDERR) as progress:
+    """A progress bar on stderr with the time gone and an estimate of what is left.
+
+    Several threads may have one each, below one another.
+    """
+    with _display() as progress:
         task = progress.add_task(what, total=1.0, words="", left="")
         start = time.monotonic()
 
@@ -67,6 +74,25 @@ def progress_bar(what: str) -> Iterator[Report]:
             progress.update(task, completed=share, words=words, left=time_left(left_s))
 
         yield report
+
+
+@contextlib.contextmanager
+def _display() -> Iterator[Progress]:
+    """What shows all bars; it ends with the last of them."""
+    global _progress, _bars  # noqa: PLW0603 -- a terminal is one for the whole process
+    with _LOCK:
+        if _progress is None:
+            _progress = Progress(*_COLUMNS, console=_STDERR)
+            _progress.start()
+        progress, _bars = _progress, _bars + 1
+    try:
+        yield progress
+    finally:
+        with _LOCK:
+            _bars -= 1
+            if _bars == 0:
+                progress.stop()
+                _progress = None
 
 
 def time_left(seconds: float | None) -> str:

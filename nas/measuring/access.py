@@ -22,7 +22,7 @@ def rigs(
     *,
     wait_s: float = WAIT_S,
 ) -> Iterator[Rig]:
-    """Each of the devices named, separated by commas, ready to measure; one after another.
+    """Each of the devices named (see `Inventory.select`), ready to measure; one after another.
 
     Raises:
         BadInput: the space does not come in this precision.
@@ -31,31 +31,12 @@ def rigs(
         StoreError: the storage cannot be used.
     """
     check_precision(space, precision)
-    devices = [Inventory.load(inventory).get(name) for name in names.split(",")]
-    for device in devices:
+    for device in Inventory.load(inventory).select(names):
         with (
             open_store(storage) as store,
             open_rig(device, space, store, precision, wait_s=wait_s) as rig,
         ):
             yield rig
-
-
-def rigs_in_each(
-    names: str,
-    inventory: Path,
-    storage: str,
-    space: Space,
-    precisions: str,
-    *,
-    wait_s: float = WAIT_S,
-) -> Iterator[Rig]:
-    """As `rigs`, once for each of the precisions named, separated by commas.
-
-    Raises:
-        BadInput: the space does not come in one of them.
-    """
-    for precision in parse_precisions(space, precisions):
-        yield from rigs(names, inventory, storage, space, precision, wait_s=wait_s)
 
 
 @contextlib.contextmanager

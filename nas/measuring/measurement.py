@@ -4,66 +4,58 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from device_agents import (
     WAIT_S,
     Device,
-    Feed,
     Job,
     JobFailed,
-    JobKind,
     JobResult,
-    PhaseResult,
     SteadySession,
     open_steady_session,
 )
-from device_agents import Phase as JobPhase
 from latency_lut import (
     ALONE,
+    AttributionError,
     CanaryState,
     DeviceProfile,
     NetworkRecord,
-    NodeTiming,
-    PhaseTiming,
     Predictor,
     Purpose,
     Store,
 )
 from nas.measuring.canary import write_canary
+from nas.measuring.jobs import job_of
 from nas.measuring.observed import observed_json
+from nas.measuring.timing import canary_ns, phase_timing, undisturbed_ns
 from search_spaces import (
     FP32,
     Architecture,
     Block,
     CostTable,
     NetworkCost,
-    Phase,
     Segment,
+    SegmentCost,
     SegmentExporter,
     Space,
     export_network,
-    graph_inputs,
     segment_key,
     set_equal_weights_apart,
 )
 
 logger = logging.getLogger(__name__)
 
-_DTYPES = {torch.float32: "float32", torch.int64: "int64"}
-PRECISION = FP32
 # Our choice: a campaign runs hundreds and a segment is seen in several, a verdict is one network's.
 _SECONDS_PER_PHASE = {ALONE: 0.5, "carrier": 2.0, "measure": 3.0, "verify": 3.0}
-# Our choice: fewer groups would be the luck of one; the agent's fastest agree as well as that.
-_FEWEST_FASTEST, _ALIKE = 3, 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +100,17 @@ class Rig:
         """
         return self.canary.scale(record.canary_ns)
 
+    def in_precision(self, precision: str) -> "Rig":
+        """The same device, ready for networks of another number format."""
+        exporter = SegmentExporter(precision)
+        return replace(
+            self,
+            precision=precision,
+            exporter=exporter,
+            costs=CostTable(exporter),
+            canary=self.store.canary(self.profile.id),
+        )
+
     def measure(
         self,
         architecture: Architecture,
@@ -128,20 +131,66 @@ class Rig:
             DeviceError: the device failed (`JobFailed`: only at this network).
             ExportError: the network cannot be turned into ONNX.
         """
-        segments, name = self.space.segments(architecture), _Name.of(architecture)
-        return self._keep(segments, name, purpose, nodes=nodes, modules=modules)
+        prepared = self.prepare(architecture, purpose=purpose, nodes=nodes, modules=modules)
+        return self.finish(prepared)
 
-    def measure_alone(self, block: Block) -> NetworkRecord:
-        """Times a block as a network of its own, in each phase, and keeps it for the LUT.
+    def prepare(
+        self,
+        architecture: Architecture,
+        *,
+        purpose: Purpose,
+        nodes: bool = True,
+        modules: Mapping[str, nn.Module] | None = None,
+    ) -> "Prepared":
+        """The part of `measure` that needs no device.
 
         Raises:
-            DeviceError: the device failed (`JobFailed`: only at this block).
+            ExportError: the network cannot be turned into ONNX.
+        """
+        name = _Name(architecture.id, architecture.to_json())
+        segments = self.space.segments(architecture)
+        return self._prepare(segments, name, purpose, nodes=nodes, modules=modules)
+
+    def prepare_alone(self, block: Block) -> "Prepared":
+        """As `prepare`, of a block as a network of its own, in each phase.
+
+        Raises:
             ExportError: the block cannot be turned into ONNX.
         """
         name = _Name(alone_id(block), json.dumps({"block": block.key}))
-        return self._keep((Segment(ALONE, block),), name, ALONE, nodes=False)
+        return self._prepare((Segment(ALONE, block),), name, ALONE, nodes=False)
 
-    def _keep(
+    def finish(self, prepared: "Prepared", *, insist: bool = True) -> NetworkRecord:
+        """The part of `measure` that needs the device; the result is kept before it returns.
+
+        Args:
+            prepared: by `prepare`; its model file is deleted, whatever happens.
+            insist: as in `SteadySession.run`.
+
+        Raises:
+            DeviceError: the device failed (`JobFailed`: only at this network).
+            AttributionError: what it reports is not this network.
+        """
+        start = time.monotonic()
+        name, purpose = prepared.name, prepared.purpose
+        before = self.store.count(self.profile.id, name.id, self.precision, purpose)
+        number = f"{purpose} {name.id} {before}"
+        try:
+            result = self.session.run(prepared.job, prepared.model, name=number, insist=insist)
+        finally:
+            prepared.model.unlink()
+        for warning in result.warnings:
+            logger.warning("%s: %s: %s", self.device.name, name.id, warning)
+        record = self._record(prepared, result, time.monotonic() - start)
+        try:
+            self.store.add_network(record, prepared.segments, prepared.costs)
+        except AttributionError:
+            self.session.confirm()  # nobody wants it
+            raise
+        self.session.confirm()
+        return record
+
+    def _prepare(
         self,
         segments: tuple[Segment, ...],
         name: "_Name",
@@ -149,24 +198,26 @@ class Rig:
         *,
         nodes: bool,
         modules: Mapping[str, nn.Module] | None = None,
-    ) -> NetworkRecord:
-        start = time.monotonic()
-        before = self.store.count(self.profile.id, name.id, self.precision, purpose)
-        with self._model_file(segments, modules) as model:
-            result = self.session.run(
-                self._job(segments, purpose, nodes), model, name=f"{purpose} {name.id} {before}"
-            )
-        for warning in result.warnings:
-            logger.warning("%s: %s: %s", self.device.name, name.id, warning)
-        record = self._record(segments, name, purpose, result, time.monotonic() - start)
+    ) -> "Prepared":
         costs = {
             segment_key(s.block, phase, self.precision): self.costs(s.block, phase)
             for s in segments
             for phase in self.space.phases
         }
-        self.store.add_network(record, segments, costs)
-        self.session.confirm()
-        return record
+        return Prepared(
+            segments=segments,
+            name=name,
+            purpose=purpose,
+            model=self._model_file(segments, name, modules),
+            job=job_of(
+                segments,
+                self.space.phases,
+                nodes=nodes,
+                max_seconds_per_phase=_SECONDS_PER_PHASE[purpose],
+            ),
+            static_bytes=self._static_bytes(segments),
+            costs=costs,
+        )
 
     def time_alone(self, block: Block) -> tuple[int, ...] | None:
         """Nanoseconds of a block as a network of its own, in each phase; nothing is kept.
@@ -178,57 +229,61 @@ class Rig:
             DeviceUnusable: the device failed altogether.
             ExportError: the block cannot be turned into ONNX.
         """
-        segments = (Segment(ALONE, block),)
-        with self._model_file(segments, None) as model:
-            try:
-                result = self.session.run(self._job(segments, ALONE, nodes=False), model)
-            except JobFailed:
-                return None
-        scale = self.canary.scale(_canary_ns(result))
+        prepared = self.prepare_alone(block)
+        try:
+            result = self.session.run(prepared.job, prepared.model)
+        except JobFailed:
+            return None
+        finally:
+            prepared.model.unlink()
+        scale = self.canary.scale(canary_ns(result))
         return tuple(round(undisturbed_ns(p.group_ns) * scale) for p in result.phases)
 
-    @contextlib.contextmanager
     def _model_file(
-        self, segments: tuple[Segment, ...], modules: Mapping[str, nn.Module] | None
-    ) -> Iterator[Path]:
+        self,
+        segments: tuple[Segment, ...],
+        name: "_Name",
+        modules: Mapping[str, nn.Module] | None,
+    ) -> Path:
         network = export_network(segments, self.exporter, modules)
         if modules is None:  # of random weights, those of equal blocks are equal
             set_equal_weights_apart(network)
-        path = self.folder / "network.onnx"
-        path.write_bytes(network.SerializeToString())
-        yield path
-        path.unlink()
+        handle, path = tempfile.mkstemp(prefix=name.id, suffix=".onnx", dir=self.folder)
+        with os.fdopen(handle, "wb") as file:
+            file.write(network.SerializeToString())
+        return Path(path)
 
-    def _job(self, segments: tuple[Segment, ...], purpose: Purpose, nodes: bool) -> Job:
-        phases = tuple(_job_phase(segments, phase) for phase in self.space.phases)
-        kind: JobKind = "profile" if nodes else "time"
-        return Job(kind=kind, phases=phases, max_seconds_per_phase=_SECONDS_PER_PHASE[purpose])
-
-    def _record(
-        self,
-        segments: Sequence[Segment],
-        name: "_Name",
-        purpose: Purpose,
-        result: JobResult,
-        elapsed_s: float,
-    ) -> NetworkRecord:
+    def _record(self, prepared: "Prepared", result: JobResult, elapsed_s: float) -> NetworkRecord:
         return NetworkRecord(
             profile_id=self.profile.id,
             space=self.space.name,
-            architecture_id=name.id,
-            architecture_json=name.json,
+            architecture_id=prepared.name.id,
+            architecture_json=prepared.name.json,
             precision=self.precision,
-            purpose=purpose,
+            purpose=prepared.purpose,
             phases=tuple(
-                _timing(phase, measured)
+                phase_timing(phase, measured)
                 for phase, measured in zip(self.space.phases, result.phases, strict=True)
             ),
-            canary_ns=_canary_ns(result),
+            canary_ns=canary_ns(result),
             peak_bytes=result.peak_bytes,
-            static_bytes=self._static_bytes(segments),
+            static_bytes=prepared.static_bytes,
             created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            observed_json=observed_json(result, elapsed_s),
+            observed_json=observed_json(result, elapsed_s, device_name=self.device.name),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A network, or a block alone, as a file ready to be sent."""
+
+    segments: tuple[Segment, ...]
+    name: "_Name"
+    purpose: Purpose
+    model: Path
+    job: Job
+    static_bytes: int
+    costs: Mapping[str, SegmentCost]
 
 
 @dataclass(frozen=True)
@@ -237,10 +292,6 @@ class _Name:
 
     id: str
     json: str
-
-    @classmethod
-    def of(cls, architecture: Architecture) -> "_Name":
-        return cls(architecture.id, architecture.to_json())
 
 
 def alone_id(block: Block) -> str:
@@ -292,55 +343,3 @@ def open_rig(
                 canary=store.canary(profile.id),
                 precision=precision,
             )
-
-
-def _job_phase(segments: tuple[Segment, ...], phase: Phase) -> JobPhase:
-    feeds = []
-    for name, spec in graph_inputs(segments).items():
-        constant = phase.constants.get(name)
-        low, high = (spec.low, spec.high) if constant is None else (constant, constant)
-        feeds.append(
-            Feed(
-                name=name,
-                dtype=_DTYPES[spec.dtype],
-                shape=spec.sizes(phase),
-                low=float(low),
-                high=float(high),
-            )
-        )
-    return JobPhase(name=phase.name, feeds=tuple(feeds))
-
-
-def _timing(phase: Phase, measured: PhaseResult) -> PhaseTiming:
-    """Latency as the undisturbed time; the interval reaches up to where the median may lie."""
-    return PhaseTiming(
-        phase=phase.key,
-        latency_ns=undisturbed_ns(measured.group_ns),
-        low_ns=measured.min_ns,
-        high_ns=measured.high_ns,
-        p90_ns=measured.p90_ns,
-        runs=measured.runs,
-        quality=measured.quality,
-        group_ns=measured.group_ns,
-        nodes=tuple(NodeTiming(n.name, n.op_type, n.duration_ns) for n in measured.nodes),
-    )
-
-
-def undisturbed_ns(group_ns: Sequence[int]) -> int:
-    """Mean of the groups that are no more than 2 % slower than the third fastest.
-
-    That is a run when nothing else runs: on a quiet board the mean of nearly all groups, close to
-    their median. On a shared machine other work adds to most groups, the median follows that
-    work, and the fastest groups do not.
-    """
-    ordered = sorted(group_ns)
-    third = ordered[min(_FEWEST_FASTEST, len(ordered)) - 1]
-    fastest = [ns for ns in ordered if ns <= (1 + _ALIKE) * third]
-    return round(sum(fastest) / len(fastest))
-
-
-def _canary_ns(result: JobResult) -> int | None:
-    """The fastest of the canary's times, as the latency is that of the fastest groups."""
-    ends = (result.canary_before_ns, result.canary_after_ns)
-    timings = [*result.canary_between_ns, *(ns for ns in ends if ns is not None)]
-    return min(timings, default=None)

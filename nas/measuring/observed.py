@@ -30,14 +30,16 @@ _OF_JOB = (
 )
 
 
-def observed_json(result: JobResult, elapsed_s: float) -> str:
+def observed_json(result: JobResult, elapsed_s: float, *, device_name: str) -> str:
     """A JSON object; what a device has no sensor for is null.
 
     Args:
         result: of the job.
         elapsed_s: that the job kept the device busy, as the workstation saw it.
+        device_name: of the device that ran it; several may have one profile.
     """
     document = {name: getattr(result, name) for name in _OF_JOB}
+    document["device"] = device_name
     document["elapsed_s"] = round(elapsed_s, 3)
     document["gate"] = None if result.gate is None else asdict(result.gate)
     document["phases"] = [_phase(phase) for phase in result.phases]

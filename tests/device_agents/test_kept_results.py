@@ -96,9 +96,10 @@ def test_a_named_measurement_is_kept_until_it_is_confirmed(models, lonely_home):
         assert session.run(JOB, models / "network.onnx", name="carrier 1") == first
         assert session.run(JOB, models / "network.onnx", name="carrier 2") != first
         session.confirm()
-        assert list(folder.iterdir()) == []
         assert session.run(JOB, models / "network.onnx", name="carrier 1") != first
+        assert len(list(folder.iterdir())) == 1  # the device was told with that request
         session.confirm()
+    assert list(folder.iterdir()) == []
 
 
 def test_a_measurement_without_a_name_is_not_kept(models, lonely_home):

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from latency_lut import Predictor
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
 from nas.prediction_lines import measurement_line, prediction_line
 from tests.latency_lut.networks import tiny_space
@@ -20,7 +21,7 @@ def session():
 def rig(tmp_path, session):
     """Of a space with two phases, its LUT complete."""
     with arithmetic_rig(tmp_path, tiny_space(phases=("infer", "learn")), session) as opened:
-        profile(opened)
+        profile(Crew([opened]))
         yield opened
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from device_agents import ConnectionLost
 from latency_lut import Predictor
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
 from nas.errors import NothingMeetsBudget
 from nas.front import measured_violations, read_front
@@ -76,7 +77,7 @@ def session():
 def rig(tmp_path, session):
     """Its LUT knows the space of hidden layers, and that its canary never changes."""
     with arithmetic_rig(tmp_path, hidden_space(), session) as opened:
-        profile(opened)
+        profile(Crew([opened]))
         session.canary_slowness = 1.0
         session.jobs.clear()
         yield opened

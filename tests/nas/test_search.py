@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from latency_lut import Predictor
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
 from nas.errors import AccuracyFailed, StudyError
 from nas.samplers import ParetoSampler, SpaceCandidates
@@ -22,7 +23,7 @@ def predictor(tmp_path_factory):
     """Knows every segment of the tiny space, in two phases."""
     space = tiny_space(phases=("infer", "learn"))
     with arithmetic_rig(tmp_path_factory.mktemp("rig"), space) as rig:
-        profile(rig)
+        profile(Crew([rig]))
         return Predictor(space, rig.store.lut(rig.profile.id))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from device_agents import ConnectionLost
 from latency_lut import Predictor
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
 from nas.front import read_front
 from nas.search import Search
@@ -25,7 +26,7 @@ def session():
 def rig(tmp_path, session):
     """Its LUT knows the tiny space."""
     with arithmetic_rig(tmp_path, tiny_space(), session) as opened:
-        profile(opened)
+        profile(Crew([opened]))
         session.jobs.clear()
         yield opened
 

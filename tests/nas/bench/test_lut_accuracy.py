@@ -3,6 +3,7 @@ import json
 import pytest
 
 from nas.bench import compare, measure_unseen, read_unseen
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
 from nas.errors import BadInput
 from tests.latency_lut.networks import tiny_space
@@ -17,7 +18,7 @@ def session():
 @pytest.fixture
 def rig(tmp_path, session):
     with arithmetic_rig(tmp_path, tiny_space(phases=("infer", "learn")), session) as opened:
-        profile(opened)
+        profile(Crew([opened]))
         yield opened
 
 

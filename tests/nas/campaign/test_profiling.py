@@ -7,6 +7,7 @@ import pytest
 
 from device_agents import JobFailed
 from latency_lut import AttributionError
+from nas.campaign.crew import Crew
 from nas.campaign.ledger import space_keys
 from nas.campaign.profiling import campaign_words, profile
 from search_spaces import segment_key
@@ -33,7 +34,7 @@ def test_the_keys_of_a_space_are_those_of_all_blocks_that_may_ever_stand_somewhe
 def test_a_campaign_ends_when_every_segment_was_seen_in_as_many_networks_as_wanted(tmp_path):
     space = tiny_space()
     with arithmetic_rig(tmp_path, space) as rig:
-        campaign = profile(rig, contexts_wanted=2)
+        campaign = profile(Crew([rig]), contexts_wanted=2)
         assert contexts(rig).keys() == space_keys(space)
         assert min(contexts(rig).values()) >= 2
         assert campaign.runs == len(rig.store.networks(rig.profile.id, purpose="carrier"))
@@ -44,9 +45,9 @@ def test_a_campaign_ends_when_every_segment_was_seen_in_as_many_networks_as_want
 
 def test_what_the_lut_already_knows_is_not_measured_again(tmp_path):
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
-        whole = profile(rig, contexts_wanted=1).carriers
-        assert profile(rig, contexts_wanted=1).carriers == 0
-        more = profile(rig, contexts_wanted=2)
+        whole = profile(Crew([rig]), contexts_wanted=1).carriers
+        assert profile(Crew([rig]), contexts_wanted=1).carriers == 0
+        more = profile(Crew([rig]), contexts_wanted=2)
         assert 0 < more.carriers <= 2 * whole
         assert more.ended == "complete"
 
@@ -54,7 +55,7 @@ def test_what_the_lut_already_knows_is_not_measured_again(tmp_path):
 def test_when_the_minutes_are_over_the_carrier_in_flight_is_the_last(tmp_path):
     seconds = itertools.count(step=10)
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
-        campaign = profile(rig, minutes=0.5, clock=lambda: next(seconds))
+        campaign = profile(Crew([rig]), minutes=0.5, clock=lambda: next(seconds))
         assert len(rig.store.networks(rig.profile.id)) == campaign.runs
     assert campaign.ended == "minutes"
     assert campaign.carriers == 1
@@ -65,7 +66,7 @@ def test_progress_grows_with_each_carrier_and_estimates_what_is_left(tmp_path):
     seen = []
     seconds = itertools.count()
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
-        end = profile(rig, on_progress=seen.append, clock=lambda: next(seconds))
+        end = profile(Crew([rig]), on_progress=seen.append, clock=lambda: next(seconds))
     assert [c.runs for c in seen] == list(range(1, end.runs + 1))
     shares = [c.done for c in seen]
     assert shares == sorted(shares)
@@ -77,7 +78,7 @@ def test_progress_grows_with_each_carrier_and_estimates_what_is_left(tmp_path):
 def test_one_network_that_fails_is_told_and_the_campaign_goes_on(tmp_path):
     session = ArithmeticSession(scripted("good", FAILURE))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
-        campaign = profile(rig, contexts_wanted=2)
+        campaign = profile(Crew([rig]), contexts_wanted=2)
         assert min(sightings(rig).values()) >= 2
     assert campaign.failures == (str(FAILURE),)
     assert campaign.ended == "complete"
@@ -87,7 +88,7 @@ def test_three_failures_in_a_row_are_the_devices_fault_and_what_was_measured_sta
     session = ArithmeticSession(scripted("good", FAILURE, FAILURE, FAILURE, FAILURE))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
         with pytest.raises(JobFailed, match="it died"):
-            profile(rig)
+            profile(Crew([rig]))
         assert len(session.jobs) == 5  # the last is the good one again
         assert len(rig.store.networks(rig.profile.id)) == 1
 
@@ -96,14 +97,14 @@ def test_a_device_that_fails_from_its_first_network_on_is_asked_three_times(tmp_
     session = ArithmeticSession(lambda _: FAILURE)
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
         with pytest.raises(JobFailed, match="it died"):
-            profile(rig)
+            profile(Crew([rig]))
     assert len(session.jobs) == 3
 
 
 def test_a_device_that_runs_what_it_ran_before_is_trusted_after_three_failures(tmp_path):
     session = ArithmeticSession(scripted("good", FAILURE, FAILURE, FAILURE))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
-        campaign = profile(rig)
+        campaign = profile(Crew([rig]))
     assert len(campaign.failures) == 3
     assert campaign.ended == "complete"
 
@@ -114,7 +115,7 @@ def test_the_one_segment_that_the_device_cannot_run_is_found_and_given_up(tmp_pa
 
     space = tiny_space()
     with arithmetic_rig(tmp_path, space, ArithmeticSession(breaks_at_the_head)) as rig:
-        campaign = profile(rig, contexts_wanted=2)
+        campaign = profile(Crew([rig]), contexts_wanted=2)
         culprit = segment_key(rig.space.places[-1].make({"head": True}), space.phases[0], "fp32")
         assert sightings(rig).keys() == space_keys(space) - {culprit}
         assert min(sightings(rig).values()) >= 2
@@ -129,7 +130,7 @@ def test_a_segment_that_fails_in_one_phase_is_given_up_in_all(tmp_path):
 
     space = tiny_space(("infer", "learn"))
     with arithmetic_rig(tmp_path, space, ArithmeticSession(breaks_at_the_head)) as rig:
-        campaign = profile(rig, contexts_wanted=2)
+        campaign = profile(Crew([rig]), contexts_wanted=2)
         head = space.places[-1].make({"head": True})
         culprits = {segment_key(head, phase, "fp32") for phase in space.phases}
         assert sightings(rig).keys() == space_keys(space) - culprits
@@ -146,7 +147,7 @@ def test_two_segments_that_fail_only_together_are_both_known_in_the_end(tmp_path
     with arithmetic_rig(
         tmp_path, tiny_space(), ArithmeticSession(breaks_with_head_and_bias)
     ) as rig:
-        campaign = profile(rig, contexts_wanted=2)
+        campaign = profile(Crew([rig]), contexts_wanted=2)
     assert campaign.failures
     assert campaign.given_up == ()
     assert campaign.ended == "complete"
@@ -156,7 +157,7 @@ def test_a_profile_of_another_network_is_a_failed_carrier_and_no_end(tmp_path):
     wrong = AttributionError("node 'x' is of a place that the network does not have")
     session = ArithmeticSession(scripted("good", wrong))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
-        campaign = profile(rig)
+        campaign = profile(Crew([rig]))
     assert campaign.failures == (str(wrong),)
     assert campaign.ended == "complete"
 
@@ -169,7 +170,7 @@ def runs(rig):
 def test_a_flagged_carrier_runs_again_behind_all_others(tmp_path):
     session = ArithmeticSession(scripted("good", "noisy", "good"))
     with arithmetic_rig(tmp_path, wide_space(1, 8), session) as rig:
-        campaign = profile(rig, contexts_wanted=1)
+        campaign = profile(Crew([rig]), contexts_wanted=1)
         first_eight, last = runs(rig)[:8], runs(rig)[8:]
         assert last == [first_eight[1]]
         assert len(set(first_eight)) == 8
@@ -182,14 +183,14 @@ def test_a_carrier_that_is_flagged_again_is_let_be(tmp_path):
     with arithmetic_rig(
         tmp_path, wide_space(1, 8), ArithmeticSession(lambda _: "throttled")
     ) as rig:
-        profile(rig, contexts_wanted=1)
+        profile(Crew([rig]), contexts_wanted=1)
         assert set(Counter(runs(rig)).values()) == {2}
         assert len(runs(rig)) == 16
 
 
 def test_one_carrier_in_twenty_runs_a_second_time_behind_the_others(tmp_path):
     with arithmetic_rig(tmp_path, wide_space(1, 40)) as rig:
-        campaign = profile(rig, contexts_wanted=1)
+        campaign = profile(Crew([rig]), contexts_wanted=1)
         order = runs(rig)
         assert len(set(order[:40])) == 40
         assert len(order) == campaign.runs == 42
@@ -204,7 +205,7 @@ def test_carriers_run_in_random_order_so_that_drift_does_not_look_like_structure
     for seed in (0, 1):
         (tmp_path / str(seed)).mkdir()
         with arithmetic_rig(tmp_path / str(seed), wide_space(1, 12)) as rig:
-            profile(rig, contexts_wanted=1, seed=seed)
+            profile(Crew([rig]), contexts_wanted=1, seed=seed)
             orders.append(list(dict.fromkeys(runs(rig))))
     assert sorted(orders[0]) == sorted(orders[1])
     assert orders[0] != orders[1]
@@ -213,17 +214,17 @@ def test_carriers_run_in_random_order_so_that_drift_does_not_look_like_structure
 def test_where_contexts_come_cheap_carriers_sharpen_until_there_is_one_for_five_keys(tmp_path):
     with arithmetic_rig(tmp_path, space := wide_space(20, 3)) as rig:
         assert len(space_keys(space)) == 60
-        campaign = profile(rig, contexts_wanted=2)
+        campaign = profile(Crew([rig]), contexts_wanted=2)
         assert campaign.ended == "complete"
         assert len(rig.store.carriers(space, rig.profile.id, "fp32")) == 60 // 5
         assert min(contexts(rig).values()) >= 2
         assert sum(contexts(rig).values()) == 20 * 60 // 5
-        assert profile(rig, contexts_wanted=2).carriers == 0
+        assert profile(Crew([rig]), contexts_wanted=2).carriers == 0
 
 
 def test_a_campaign_that_wants_each_segment_once_sharpens_none(tmp_path):
     with arithmetic_rig(tmp_path, space := wide_space(20, 3)) as rig:
-        profile(rig, contexts_wanted=1)
+        profile(Crew([rig]), contexts_wanted=1)
         assert len(rig.store.carriers(space, rig.profile.id, "fp32")) == 3
 
 
@@ -251,8 +252,8 @@ DEVICES = {
 def test_a_second_campaign_has_nothing_to_do(tmp_path, wanted, each, device):
     session = ArithmeticSession(DEVICES[device](2, each))
     with arithmetic_rig(tmp_path, tiny_space(("infer", "learn")), session) as rig:
-        assert profile(rig, contexts_wanted=wanted).ended == "complete"
-        again = profile(rig, contexts_wanted=wanted)
+        assert profile(Crew([rig]), contexts_wanted=wanted).ended == "complete"
+        again = profile(Crew([rig]), contexts_wanted=wanted)
     assert (again.carriers, again.ended) == (0, "complete")
 
 
@@ -261,13 +262,13 @@ def test_a_second_campaign_has_nothing_to_do(tmp_path, wanted, each, device):
 def test_nor_has_one_of_a_space_with_many_more_networks(tmp_path, wanted, device):
     session = ArithmeticSession(DEVICES[device](1, False))
     with arithmetic_rig(tmp_path, wide_space(12, 3), session) as rig:
-        assert profile(rig, contexts_wanted=wanted).ended == "complete"
-        assert profile(rig, contexts_wanted=wanted).carriers == 0
+        assert profile(Crew([rig]), contexts_wanted=wanted).ended == "complete"
+        assert profile(Crew([rig]), contexts_wanted=wanted).carriers == 0
 
 
 def test_a_device_that_is_never_quiet_is_measured_a_few_times_more_and_then_let_be(tmp_path):
     with arithmetic_rig(tmp_path, tiny_space(), ArithmeticSession(lambda _: "noisy")) as noisy:
-        campaign = profile(noisy, contexts_wanted=1)
+        campaign = profile(Crew([noisy]), contexts_wanted=1)
         assert min(sightings(noisy).values()) >= 2
     assert campaign.ended == "complete"
     assert campaign.coverage == 1.0
@@ -276,16 +277,16 @@ def test_a_device_that_is_never_quiet_is_measured_a_few_times_more_and_then_let_
 def test_flagged_networks_beside_good_ones_count_for_the_next_campaign_too(tmp_path):
     session = ArithmeticSession(scripted(*["good", "noisy", "noisy"] * 20))
     with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
-        assert profile(rig, contexts_wanted=3).ended == "complete"
-        assert profile(rig, contexts_wanted=3).carriers == 0
+        assert profile(Crew([rig]), contexts_wanted=3).ended == "complete"
+        assert profile(Crew([rig]), contexts_wanted=3).carriers == 0
 
 
 def test_the_only_network_of_a_space_measured_twice_in_noise_counts_for_the_next_campaign(tmp_path):
     one = {"size": [1], "depth": [1], "bias1": [False], "head": [True]}
     space = tiny_space().restricted(one)
     with arithmetic_rig(tmp_path, space, ArithmeticSession(lambda _: "noisy")) as noisy:
-        assert profile(noisy, contexts_wanted=1).runs == 2
-        assert profile(noisy, contexts_wanted=1).carriers == 0
+        assert profile(Crew([noisy]), contexts_wanted=1).runs == 2
+        assert profile(Crew([noisy]), contexts_wanted=1).carriers == 0
 
 
 def test_two_campaigns_of_one_seed_measure_the_same_networks(tmp_path):
@@ -293,17 +294,17 @@ def test_two_campaigns_of_one_seed_measure_the_same_networks(tmp_path):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         with arithmetic_rig(tmp_path / name, tiny_space()) as rig:
-            profile(rig, seed=3)
+            profile(Crew([rig]), seed=3)
             runs.append([r.architecture_id for r in rig.store.networks(rig.profile.id)])
     assert runs[0] == runs[1]
 
 
 def test_a_campaign_counts_only_what_this_device_profile_has_measured(tmp_path):
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
-        profile(rig, contexts_wanted=1)
+        profile(Crew([rig]), contexts_wanted=1)
         other = replace(rig.profile, id="profile-2")
         rig.store.add_profile(other)
-        assert profile(replace(rig, profile=other), contexts_wanted=1).carriers > 0
+        assert profile(Crew([replace(rig, profile=other)]), contexts_wanted=1).carriers > 0
 
 
 def test_every_segment_is_seen_once_before_a_noisy_one_is_seen_again(tmp_path):
@@ -313,6 +314,6 @@ def test_every_segment_is_seen_once_before_a_noisy_one_is_seen_again(tmp_path):
         seen = []
         session = ArithmeticSession(lambda _, quality=quality: quality)
         with arithmetic_rig(tmp_path / name, tiny_space(), session) as rig:
-            profile(rig, contexts_wanted=2, on_progress=seen.append)
+            profile(Crew([rig]), contexts_wanted=2, on_progress=seen.append)
         carriers_until_all_known.append(next(c.runs for c in seen if c.coverage == 1.0))
     assert carriers_until_all_known[0] == carriers_until_all_known[1]

@@ -2,6 +2,7 @@ import pytest
 
 from device_agents import Device, DeviceUnreachable, Inventory, UnknownDevice
 from latency_lut import DeviceProfile, open_store
+from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
 from nas.errors import BadInput
 from nas.measuring.access import (
@@ -12,7 +13,6 @@ from nas.measuring.access import (
     parse_precisions,
     require_profile,
     rigs,
-    rigs_in_each,
 )
 from search_spaces import mobile
 from tests.latency_lut.networks import tiny_space
@@ -36,7 +36,7 @@ def storage(tmp_path):
 def filled(tmp_path):
     """The storage holds what board1 measured of the tiny space."""
     with arithmetic_rig(tmp_path, tiny_space()) as rig:
-        profile(rig, contexts_wanted=1)
+        profile(Crew([rig]), contexts_wanted=1)
 
 
 def test_every_name_is_looked_up_before_any_device_is_touched(inventory, storage):
@@ -53,7 +53,7 @@ def test_a_precision_that_cannot_be_measured_is_refused_before_all_else(inventor
     with pytest.raises(BadInput, match="has no precision 'int4'; it has: fp32"):
         next(rigs("board2", inventory, storage, tiny_space(), "int4"))
     with pytest.raises(BadInput, match="has no precision 'int8'; it has: fp32"):
-        next(rigs_in_each("board2", inventory, storage, tiny_space(), "fp32,int8"))
+        parse_precisions(tiny_space(), "fp32,int8")
     check_precision(tiny_space(), "fp32")
 
 

@@ -6,7 +6,8 @@ import torch
 
 from device_agents import Inventory, JobFailed
 from latency_lut import open_store
-from nas.measuring.measurement import open_rig, undisturbed_ns
+from nas.measuring.measurement import open_rig
+from nas.measuring.timing import undisturbed_ns
 from search_spaces import (
     CostTable,
     ImageTask,
