@@ -21,11 +21,13 @@ from device_agents.errors import (
     PythonUnsuitable,
     RuntimeUnavailable,
     UnknownDevice,
+    first_sentence,
 )
 from device_agents.host_keys import HostKey
 from device_agents.identity import Identity
 from device_agents.inventory import Device, Inventory
 from device_agents.jobs import Feed, Job, JobKind, Phase
+from device_agents.lease import this_host
 from device_agents.pool import Member, Pool, Work
 from device_agents.results import JobResult, NodeTime, PhaseResult
 from device_agents.session import WAIT_S, Session, open_session, open_transport
@@ -74,10 +76,12 @@ __all__ = [
     "Work",
     "examine",
     "fetch_host_key",
+    "first_sentence",
     "host_key_verdict",
     "open_session",
     "open_steady_session",
     "open_transport",
     "purge",
+    "this_host",
     "trust",
 ]

@@ -72,7 +72,9 @@ class Pool(Generic[J, P, R]):
     """
 
     def __init__(self, members: Sequence[Member[J, P, R]], work: Work[J, R]) -> None:
-        self._members, self._work = members, work
+        self._first, self._work = members, work
+        self._members: list[Member[J, P, R]] = []
+        self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()  # guards all below, and the work
         self._returned: deque[J] = deque()
         self._in_flight = 0
@@ -81,6 +83,14 @@ class Pool(Generic[J, P, R]):
         self._aside: dict[str, DeviceError] = {}
         self._error: BaseException | None = None
 
+    def add(self, member: Member[J, P, R]) -> None:
+        """One device more; from any thread, also while the others work."""
+        thread = threading.Thread(target=self._serve, args=(member,), name=member.name, daemon=True)
+        with self._changed:
+            self._members.append(member)
+            self._threads.append(thread)
+        thread.start()
+
     def run(self) -> dict[str, DeviceError]:
         """Do all of it; devices that were put aside, with the reason.
 
@@ -88,20 +98,17 @@ class Pool(Generic[J, P, R]):
             DeviceError: of the last device, when all were put aside before the end.
             Exception: whatever else a member or the work raises; then all have been stopped.
         """
-        threads = [
-            threading.Thread(target=self._serve, args=(member,), name=member.name, daemon=True)
-            for member in self._members
-        ]
-        for thread in threads:
-            thread.start()
+        for member in self._first:
+            self.add(member)
         try:
-            while any(thread.is_alive() for thread in threads) and self._error is None:
+            while self._error is None and any(t.is_alive() for t in list(self._threads)):
                 with self._changed:
                     self._changed.wait(_LOOK_AGAIN_S)
-        finally:
-            self._stop(threads)
-        if self._error is not None:
-            raise self._error
+            if self._error is not None:
+                raise self._error
+        except BaseException:  # that, or Ctrl-C
+            self._stop()
+            raise
         if len(self._aside) == len(self._members):
             raise list(self._aside.values())[-1]
         return self._aside
@@ -220,15 +227,13 @@ class Pool(Generic[J, P, R]):
             )
         self._changed.notify_all()
 
-    def _stop(self, threads: Sequence[threading.Thread]) -> None:
-        """After Ctrl-C or an error, when some still work."""
+    def _stop(self) -> None:
         with self._changed:
             self._end()
-        if any(thread.is_alive() for thread in threads):
-            for member in self._members:
-                member.stop()
-            for thread in threads:
-                thread.join(_LAST_WAIT_S)
+        for member in self._members:
+            member.stop()
+        for thread in self._threads:
+            thread.join(_LAST_WAIT_S)
 
     def _end(self) -> None:
         self._is_over = True

@@ -27,6 +27,8 @@ class AgentProtocol:
         self._stream = stream
         self._device_name = device_name
         self._numbers = itertools.count(1)
+        self.heard = time.monotonic()
+        """When the device said anything last, by the monotonic clock."""
         self._sending = threading.Lock()  # a sign of life must not come in the middle of a request
 
     def greet(self) -> None:
@@ -101,6 +103,7 @@ class AgentProtocol:
         raise self._foreign(f"{_MAX_BANNER_LINES} lines, none of them a hello")
 
     def _parse(self, line: str) -> dict[str, object]:
+        self.heard = time.monotonic()
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError) as exc:

@@ -84,6 +84,11 @@ class Session:
         assert self._identity is not None, "the session was not opened by open_session"
         return self._identity
 
+    @property
+    def heard(self) -> float:
+        """When the device said anything last, by the monotonic clock."""
+        return self._agent.heard
+
     def run(self, job: Job, model: Path, *, name: str | None = None) -> JobResult:
         """Measure one model; it is uploaded first, unless the device has it.
 

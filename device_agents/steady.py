@@ -56,12 +56,20 @@ class SteadySession:
         self._session: Session | None = None
         self._identity: Identity | None = None
         self._tickets = Tickets()
+        self._heard = time.monotonic()
 
     @property
     def identity(self) -> Identity:
         """What the device told about itself at first; it is never another one later."""
         assert self._identity is not None, "made by open_steady_session"
         return self._identity
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the device said anything."""
+        if self._session is not None:
+            self._heard = self._session.heard
+        return time.monotonic() - self._heard
 
     @property
     def is_remote(self) -> bool:

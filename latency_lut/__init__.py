@@ -5,6 +5,7 @@ from latency_lut.campaign import balancing_carriers, next_carrier, sharpening_ca
 from latency_lut.canary import CanaryState
 from latency_lut.coverage import Coverage, coverage
 from latency_lut.device_profile import DeviceProfile
+from latency_lut.device_state import DeviceState
 from latency_lut.dominated import DominatedChoice, Domination, domination
 from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
 from latency_lut.fit.entry import Entry
@@ -20,7 +21,7 @@ from latency_lut.prediction import (
 )
 from latency_lut.records import ALONE, GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
 from latency_lut.roofline import Ceilings, Roofline, roofline, touched_bytes
-from latency_lut.storage.database import driver_url
+from latency_lut.storage.database import driver_url, is_there
 from latency_lut.storage.store import Store, open_store
 from latency_lut.transfer.transfer import TRANSFERRED
 from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
@@ -38,6 +39,7 @@ __all__ = [
     "Coverage",
     "CurvePoint",
     "DeviceProfile",
+    "DeviceState",
     "DominatedChoice",
     "Domination",
     "Entry",
@@ -63,6 +65,7 @@ __all__ = [
     "coverage",
     "domination",
     "driver_url",
+    "is_there",
     "next_carrier",
     "open_store",
     "roofline",

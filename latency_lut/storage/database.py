@@ -92,6 +92,16 @@ def open_database(url: str) -> Iterator[Database]:
         engine.dispose()
 
 
+def is_there(url: str) -> bool:
+    """Whether there is anything to open; a database server is always thought to be there.
+
+    Raises:
+        StoreError: a bad URL.
+    """
+    parsed = _parsed(url)
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
+
+
 def shown(url: URL) -> str:
     """The URL without its password."""
     return url.render_as_string(hide_password=True)

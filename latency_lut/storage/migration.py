@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Inspector, Text, column, inspect, select, tab
 
 from latency_lut.errors import StoreError
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every version there has been, the present one last."""
 VERSION_TABLE = "lut_alembic_version"
 """Not Alembic's usual name: Optuna keeps its own version under that one."""

@@ -8,6 +8,8 @@
                                    └──< lut_shares >── lut_segments
                                                    what each place took; a segment key and its cost
 
+    lut_device_states                              what each device was doing, last we heard
+
 Times are integer nanoseconds, sizes integer bytes. Raw samples, node times and fits are
 JSON text.
 Migrations make the tables; this module is what the code reads and writes them by.
@@ -40,6 +42,17 @@ devices = Table(
     Column("device_name", Text, primary_key=True),
     Column("profile_id", Text, ForeignKey("lut_profiles.id"), primary_key=True),
     Column("last_seen", Integer, nullable=False),  # counts up; the largest is the newest
+)
+
+device_states = Table(
+    "lut_device_states",
+    metadata,
+    Column("device_name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("last_contact_utc", Text),
+    Column("doing", Text),
+    Column("owner", Text),
+    Column("reason", Text),
 )
 
 ceilings = Table(

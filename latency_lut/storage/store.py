@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from latency_lut.attribution import attribute
 from latency_lut.canary import CanaryState, canary_state
 from latency_lut.device_profile import DeviceProfile
+from latency_lut.device_state import DeviceState
 from latency_lut.errors import BadRecord, StoreError
 from latency_lut.fit.lut import Lut
 from latency_lut.fit.timed_table import group_of
@@ -18,6 +19,7 @@ from latency_lut.records import NetworkRecord, PhaseTiming, Purpose
 from latency_lut.roofline import Ceilings
 from latency_lut.storage import rows, writing
 from latency_lut.storage.database import Database, open_database
+from latency_lut.storage.device_states import replace_device_state, select_device_states
 from latency_lut.storage.documents import PlacedShare, StoredNetwork
 from latency_lut.storage.fit_document import FIT_VERSION, lut_from_json, lut_to_json
 from latency_lut.storage.parquet import Archive, read_archive, write_archive
@@ -67,6 +69,19 @@ class Store:
         """Profiles of a device, or of all; the one that was added last stands last."""
         with self._database.reading() as connection:
             return rows.select_profiles(connection, device_name)
+
+    def note_device(self, state: DeviceState, *, wait_s: int = 0) -> None:
+        """Keeps what a device is doing, in place of what it did before.
+
+        Never fails: where others write for longer than `wait_s`, who asks is told a little less.
+        """
+        with contextlib.suppress(StoreError), self._database.writing(wait_s) as connection:
+            replace_device_state(connection, state)
+
+    def device_states(self) -> dict[str, DeviceState]:
+        """What each device was doing when it was last heard of, by its name."""
+        with self._database.reading() as connection:
+            return select_device_states(connection)
 
     def add_ceilings(self, profile_id: str, ceilings: Ceilings) -> None:
         """Keeps the best rates of a profile; where there are some, the higher of each.

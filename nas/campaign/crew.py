@@ -1,7 +1,9 @@
 """Devices of one profile that fill one LUT together."""
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from device_agents import DeviceError, JobFailed, Pool, Work
@@ -28,22 +30,35 @@ class Crew:
 
     Attributes:
         put_aside: by device name, why it is asked no more.
+        has_failed: it ended by an error.
     """
 
     def __init__(self, rigs: Sequence[Rig]) -> None:
-        lead = rigs[0]
-        self._rigs = [replace(rig, exporter=lead.exporter, costs=lead.costs) for rig in rigs]
+        self._lead = rigs[0]
+        self._rigs = [self._equipped(rig) for rig in rigs]
+        self._changing = threading.Lock()
+        self._pool: Pool[Task, Prepared, Outcome] | None = None
+        self._ended = threading.Event()
         self.put_aside: dict[str, DeviceError] = {}
+        self.has_failed = False
 
     @property
     def lead(self) -> Rig:
         """Any of them: they have profile, store, space and precision in common."""
-        return self._rigs[0]
+        return self._lead
 
     @property
     def names(self) -> list[str]:
-        """Of its devices."""
-        return [rig.device.name for rig in self._rigs]
+        """Of its devices so far."""
+        return sorted(rig.device.name for rig in self._rigs)
+
+    def join(self, rig: Rig) -> None:
+        """One device more takes part in what is done now and later; from any thread."""
+        with self._changing:
+            rig = self._equipped(rig)
+            self._rigs.append(rig)
+            if self._pool is not None:
+                self._pool.add(_Member(rig))
 
     def work(self, work: Work[Task, Outcome]) -> None:
         """Do all of it, on all devices that were not put aside.
@@ -51,21 +66,50 @@ class Crew:
         Raises:
             DeviceError: of the last device, when none is left; what was measured is kept.
         """
-        there = [rig for rig in self._rigs if rig.device.name not in self.put_aside]
-        self.put_aside |= Pool([_Member(rig) for rig in there], work).run()
+        with self._changing:
+            there = [rig for rig in self._rigs if rig.device.name not in self.put_aside]
+            self._pool = Pool([_Member(rig) for rig in there], work)
+        try:
+            self.put_aside |= self._pool.run()
+        finally:
+            self._pool = None
+
+    def switch(self, precision: str) -> None:
+        """From now on measure networks of this number format."""
+        with self._changing:
+            if precision != self._lead.precision:
+                self._lead = self._lead.in_precision(precision)
+                self._rigs = [self._equipped(rig) for rig in self._rigs]
 
     def stop(self) -> None:
         """End whatever the devices do; from any thread."""
         for rig in self._rigs:
             rig.session.stop()
 
-    def in_precision(self, precision: str) -> "Crew":
-        """The same devices, ready for networks of another number format."""
-        if precision == self.lead.precision:
-            return self
-        crew = Crew([rig.in_precision(precision) for rig in self._rigs])
-        crew.put_aside = self.put_aside
-        return crew
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Those that joined are kept until this ends."""
+        try:
+            yield
+        except BaseException:
+            self.has_failed = True
+            raise
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Until `at_work` has ended."""
+        self._ended.wait()
+
+    def _equipped(self, rig: Rig) -> Rig:
+        lead = self._lead
+        return replace(
+            rig,
+            precision=lead.precision,
+            exporter=lead.exporter,
+            costs=lead.costs,
+            canary=lead.canary,
+        )
 
 
 class _Member:
@@ -101,10 +145,11 @@ class _Member:
         return failed
 
     def come_back(self, exc: DeviceError) -> None:
+        self._rig.presence.is_lost(exc)
         self._rig.session.come_back(exc)
 
     def put_aside(self, exc: DeviceError) -> None:
-        pass
+        self._rig.presence.is_put_aside(exc)
 
     def stop(self) -> None:
         self._rig.session.stop()

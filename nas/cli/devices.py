@@ -39,6 +39,10 @@ def add(
     provider: Annotated[
         str, typer.Option("--provider", help="ONNX Runtime execution provider.")
     ] = "CPUExecutionProvider",
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", help="Also reached as group:NAME; may be given several times."),
+    ] = None,
     devices: Devices = DEFAULT_DEVICES,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
@@ -53,6 +57,7 @@ def add(
         known_hosts_file=str(known_hosts) if known_hosts else None,
         threads=threads,
         provider=provider,
+        groups=tuple(dict.fromkeys(group or ())),
     )
     Inventory.load(devices).with_device(device).save(devices)
     if json:
@@ -67,22 +72,15 @@ def list_devices(
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
 ) -> None:
-    """List the devices of the inventory."""
-    rows = [
-        {
-            "name": d.name,
-            "host": d.host,
-            "port": d.port,
-            "user": d.user,
-            "threads": d.threads,
-            "provider": d.provider,
-        }
-        for d in Inventory.load(devices)
-    ]
+    """List the devices of the inventory, and what each was doing when last heard of."""
+    from nas.device_rows import device_rows, shown_row
+
+    rows = device_rows(Inventory.load(devices), storage)
     if json:
         print_json(rows)
     else:
-        print_table("devices", list(rows[0]), [list(row.values()) for row in rows])
+        shown = [shown_row(row) for row in rows]
+        print_table("devices", list(shown[0]), [list(row.values()) for row in shown])
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,7 +68,7 @@ def profile(
 ) -> None:
     """Fill the LUTs of devices for a space; a second call goes on where the first stopped."""
     from device_agents import Inventory
-    from nas.campaign.crews import open_crews, side_by_side, stages
+    from nas.campaign.crews import Crews
     from nas.campaign.transferring import SAMPLES, find_sources
     from nas.errors import BadInput
     from nas.measuring.access import parse_precisions
@@ -81,31 +80,21 @@ def profile(
     precisions = parse_precisions(found, precision)
     chosen = Inventory.load(devices).select(device)
     sources = find_sources(source, devices, storage, found, precision) if source else ()
-    failures: list[Exception] = []
 
-    def fill_one(crew: "Crew") -> None:
+    def fill(crew: "Crew") -> None:
         for each in precisions:
-            ready = crew.in_precision(each)
+            crew.switch(each)
             if sources:
-                result = _transfer(ready, sources, samples or SAMPLES, minutes, seed)
+                result = _transfer(crew, sources, samples or SAMPLES, minutes, seed)
             else:
-                result = _campaign(ready, minutes, contexts, seed)
+                result = _campaign(crew, minutes, contexts, seed)
             _tell(result, as_json=json)
 
-    for stage in stages(chosen):
-        with open_crews(stage, found, storage, precisions[0], wait_s=60 * wait) as opened:
-            crews = opened.crews
-
-            def stop(crews: Sequence["Crew"] = crews) -> None:
-                for crew in crews:
-                    crew.stop()
-
-            ended = side_by_side([partial(fill_one, crew) for crew in crews], stop)
-        failures += [*opened.failures, *(exc for exc in ended if exc is not None)]
-    for exc in failures[1:]:
-        say(f"nas: {exc}")
-    if failures:
-        raise failures[0]
+    errors = Crews(found, storage, fill, wait_s=60 * wait).run(chosen)
+    for error in errors[1:]:
+        say(f"nas: {error}")
+    if errors:
+        raise errors[0]
 
 
 _TELLING = threading.Lock()
@@ -126,10 +115,11 @@ def _campaign(crew: "Crew", minutes: float | None, contexts: int, seed: int) -> 
     from nas.campaign.filling import fill
     from nas.measuring.ceilings import note_ceilings
 
-    rig, name = crew.lead, " and ".join(crew.names)
+    rig = crew.lead
     note_ceilings(rig)
     filled = fill(crew, bar=progress_bar, minutes=minutes, contexts_wanted=contexts, seed=seed)
     campaign, alone = filled.campaign, filled.alone
+    name = ", ".join(crew.names)
     lut = rig.store.lut(rig.profile.id, rig.precision)
     groups = {p.name: lut.group(rig.space.name, p.key) for p in rig.space.phases}
     repeats = {name: of.repeat.median if of.repeat else None for name, of in groups.items()}
@@ -214,8 +204,8 @@ def _transfer(
         "transfer": transfer_fields(transfer),
     }
     words = (
-        f"{rig.device.name}: {sampling.carriers} carriers of {rig.space.name} in {rig.precision} "
-        f"in {sampling.elapsed_s:.0f} s"
+        f"{', '.join(crew.names)}: {sampling.carriers} carriers of {rig.space.name} "
+        f"in {rig.precision} in {sampling.elapsed_s:.0f} s"
     )
     return outcome, [words, *transfer_lines(transfer)]
 

@@ -17,6 +17,7 @@ from torch import nn
 from device_agents import (
     WAIT_S,
     Device,
+    DeviceError,
     Job,
     JobFailed,
     JobResult,
@@ -36,6 +37,7 @@ from latency_lut import (
 from nas.measuring.canary import write_canary
 from nas.measuring.jobs import job_of
 from nas.measuring.observed import observed_json
+from nas.measuring.presence import Presence, note_unreached
 from nas.measuring.timing import canary_ns, phase_timing, undisturbed_ns
 from search_spaces import (
     FP32,
@@ -73,6 +75,7 @@ class Rig:
     """For model files on their way to the device."""
     canary: CanaryState
     """As it was when the rig was opened, so that all records of a run are scaled alike."""
+    presence: Presence
     precision: str = FP32
     """Number format of the networks that it measures; part of every segment key."""
 
@@ -173,6 +176,7 @@ class Rig:
         """
         start = time.monotonic()
         name, purpose = prepared.name, prepared.purpose
+        self.presence.measures(f"{purpose} {name.id}")
         before = self.store.count(self.profile.id, name.id, self.precision, purpose)
         number = f"{purpose} {name.id} {before}"
         try:
@@ -323,7 +327,15 @@ def open_rig(
     """
     with tempfile.TemporaryDirectory(prefix="edge-nas-") as name:
         folder = Path(name)
-        with open_steady_session(device, canary=write_canary(folder), wait_s=wait_s) as session:
+        with contextlib.ExitStack() as stack:
+            opening = open_steady_session(device, canary=write_canary(folder), wait_s=wait_s)
+            try:
+                session = stack.enter_context(opening)
+            except DeviceError as exc:
+                note_unreached(store, device.name, exc)
+                raise
+            presence = Presence(store, device.name, lambda: session.silent_s)
+            stack.enter_context(presence)
             profile = DeviceProfile(
                 id=session.identity.profile_id,
                 device_name=device.name,
@@ -341,5 +353,6 @@ def open_rig(
                 costs=CostTable(exporter),
                 folder=folder,
                 canary=store.canary(profile.id),
+                presence=presence,
                 precision=precision,
             )

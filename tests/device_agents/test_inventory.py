@@ -105,6 +105,44 @@ def test_addresses_names_and_folders_of_all_usual_kinds_are_accepted():
     assert replace(PI, folder="data/edge nas").folder == "data/edge nas"
 
 
+GROUPED = """
+[devices.board1]
+host = "board1"
+groups = ["kitchen", "pi4"]
+
+[devices.board2]
+host = "board2"
+groups = ["kitchen"]
+"""
+
+
+def test_devices_are_called_by_name_and_by_group_each_once(tmp_path):
+    path = tmp_path / "devices.toml"
+    path.write_text(GROUPED)
+    inventory = Inventory.load(path)
+
+    def names(text):
+        return [device.name for device in inventory.select(text)]
+
+    assert names("board2") == ["board2"]
+    assert names("group:kitchen") == ["board1", "board2"]
+    assert names("board2, group:kitchen,local,board2") == ["board2", "board1", "local"]
+    with pytest.raises(UnknownDevice, match=r"group 'kitchn'; did you mean group:kitchen\?"):
+        inventory.select("group:kitchn")
+    with pytest.raises(UnknownDevice, match="did you mean board2"):
+        inventory.select("group:pi4,board3")
+    inventory.save(path)
+    assert path.read_text() == GROUPED
+
+
+@pytest.mark.parametrize("groups", ["'kitchen'", "[1]", "['a b']", "['']"])
+def test_groups_are_a_list_of_names(tmp_path, groups):
+    path = tmp_path / "devices.toml"
+    path.write_text(f'[devices.board1]\nhost = "board1"\ngroups = {groups}\n')
+    with pytest.raises(BadInventory, match="groups"):
+        Inventory.load(path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from device_agents import Device, Job, JobFailed, JobResult, NodeTime, PhaseResult
+from device_agents import Device, DeviceError, Job, JobFailed, JobResult, NodeTime, PhaseResult
 from latency_lut import CanaryState, DeviceProfile, open_store
 from nas.measuring.measurement import Rig
+from nas.measuring.presence import Presence
 from search_spaces import CostTable, SegmentExporter, Space
 
 CANARY_NS = 50_000
@@ -58,6 +59,9 @@ class ArithmeticSession:
     def stop(self) -> None:
         pass
 
+    def come_back(self, exc: DeviceError) -> None:
+        pass
+
     def run(
         self, job: Job, model: Path, *, name: str | None = None, insist: bool = True
     ) -> JobResult:
@@ -98,23 +102,31 @@ class ArithmeticSession:
 
 @contextmanager
 def arithmetic_rig(
-    folder: Path, space: Space, session: ArithmeticSession | None = None
+    folder: Path,
+    space: Space,
+    session: ArithmeticSession | None = None,
+    device_name: str = "board1",
 ) -> Iterator[Rig]:
-    """A rig of board1 with a store in `folder`."""
+    """A rig with a store in `folder`; all have one device profile."""
     exporter = SegmentExporter()
-    profile = DeviceProfile("profile-1", "board1", {"threads": 1})
-    with open_store(f"sqlite:///{folder}/nas.db") as store:
+    session = session or ArithmeticSession()
+    profile = DeviceProfile("profile-1", device_name, {"threads": 1})
+    with (
+        open_store(f"sqlite:///{folder}/nas.db") as store,
+        Presence(store, device_name, lambda: 0.0) as presence,
+    ):
         store.add_profile(profile)
         yield Rig(
-            device=Device(name="board1", host="board1"),
+            device=Device(name=device_name, host=device_name),
             profile=profile,
-            session=session or ArithmeticSession(),  # type: ignore[arg-type]
+            session=session,  # type: ignore[arg-type]
             store=store,
             space=space,
             exporter=exporter,
             costs=CostTable(exporter),
             folder=folder,
             canary=CanaryState(CANARY_NS, 0.0),
+            presence=presence,
         )
 
 
