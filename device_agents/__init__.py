@@ -1,8 +1,9 @@
 """Devices and what they measure: reach a board, start the agent there, time a model."""
 
 from device_agents.bootstrap import purge
+from device_agents.check import Check
 from device_agents.conditions import Energy, Gate
-from device_agents.doctor import Check, examine
+from device_agents.doctor import examine
 from device_agents.errors import (
     BadInventory,
     ConnectionLost,

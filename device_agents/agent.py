@@ -4,7 +4,8 @@ It needs Python 3.8 and the standard library to start, onnxruntime and its numpy
 
     agent.py serve --folder F     answers requests on stdin, one a line, until stdin ends
     agent.py identify             prints what this machine is, as one JSON document
-    agent.py state                prints how it is just now: heat, throttling, clocks, load, sensor
+    agent.py state [--folder F]   prints how it is just now: heat, throttling, clocks, load, sensor,
+                                  and who has the lease of F
     agent.py run MODEL.onnx       measures one model, prints one JSON document
     agent.py child                one job, used by serve, identify and run
 
@@ -467,8 +468,8 @@ def load(root: str = "/") -> Optional[Json]:
     return {"one_minute": float(found.group(1)), "running": int(found.group(2))} if found else None
 
 
-def board_state(root: str = "/") -> Json:
-    """All that is read here, for somebody who wants to look."""
+def board_state(root: str = "/", folder: Optional[str] = None) -> Json:
+    """All that is read here, for somebody who wants to look; the lease is that of a folder."""
     signs, sensor, reason = throttle_signs(root), None, None
     try:
         sensor = find_sensor(root).name
@@ -484,6 +485,7 @@ def board_state(root: str = "/") -> Json:
         "load": load(root),
         "energy_sensor": sensor,
         "energy_absent": reason,
+        "lease": Lease(folder).look() if folder else None,
     }
 
 
@@ -1781,6 +1783,23 @@ class Lease:
             with contextlib.suppress(OSError):  # a full disk ends no measurement
                 os.pwrite(self._fd, text.ljust(LEASE_BYTES), 0)
 
+    def look(self) -> Optional[Json]:
+        """The holder, or null while nobody has it; waits for nobody and keeps it from nobody.
+
+        Who asks for it in the instant of a look asks again a moment later.
+        """
+        try:
+            fd = os.open(self._path, os.O_RDONLY)
+        except OSError:  # nobody ever had it
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+        except BlockingIOError:
+            return self.holder()
+        finally:
+            os.close(fd)
+
     def holder(self) -> Json:
         """Who has it, for how long, and for how long that host was not heard; null: not known."""
         try:
@@ -2033,6 +2052,7 @@ def _parse_arguments(argv: List[str]) -> argparse.Namespace:
     serve.add_argument("--folder", required=True)
     run, facts = commands.add_parser("run", help="measure a model"), commands.add_parser("identify")
     state = commands.add_parser("state", help="how this machine is just now")
+    state.add_argument("--folder", help="of agents: whose lease to look at")
     for command in (serve, run, facts, state):
         command.add_argument("--root", default="/", help=argparse.SUPPRESS)  # of a recorded board
     run.add_argument("model")
@@ -2056,7 +2076,7 @@ def main(argv: List[str]) -> int:
         Server(Wire(0, _private_stdout()), os.path.abspath(arguments.folder), root).serve()
         return 0
     if arguments.command == "state":
-        print(json.dumps(board_state(root), indent=2))
+        print(json.dumps(board_state(root, arguments.folder), indent=2))
         return 0
     request = {name: getattr(arguments, name) for name in ("threads", "provider", "limit_s")}
     request["governor"] = None if arguments.keep_governor else GOVERNOR

@@ -67,11 +67,20 @@ def prepare(transport: Transport, device: Device) -> Environment:
         ConnectionLost, DeviceSilent: the device went away in the middle.
     """
     folder = home_folder(transport, device)
-    digest = sha256_of(AGENT_FILE)
-    agent_path = f"{folder}/agents/{digest}.py"
     pythons = find_pythons(transport, device)
-    transport.put(AGENT_FILE, agent_path)
+    agent_path = bring_agent(transport, folder)
     return _Bootstrap(transport, device, folder, agent_path).environment(pythons)
+
+
+def bring_agent(transport: Transport, folder: str) -> str:
+    """The path of the agent on a device, in the device's folder.
+
+    Raises:
+        DiskUnwritable, ConnectionLost, DeviceSilent: as `prepare`.
+    """
+    path = f"{folder}/agents/{sha256_of(AGENT_FILE)}.py"
+    transport.put(AGENT_FILE, path)
+    return path
 
 
 def purge(transport: Transport, device: Device) -> None:
@@ -127,7 +136,7 @@ class _Bootstrap:
         raise RuntimeUnavailable(
             f"{self._device.name}: has no onnxruntime and none could be brought to it "
             f"({'; '.join(dict.fromkeys(failures))}).\n"
-            "Install onnxruntime on the device for a Python that it has",
+            f"{pythons[0].target.way_out}",
             device=self._device.name,
         )
 

@@ -1,31 +1,32 @@
-"""The state of a device now: disk, memory, clock, load, temperature, throttling, its meter."""
+"""The state of a device now: disk, memory, clock, load, heat, its meter, who measures there."""
 
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device_agents.answers import Answer
 from device_agents.bootstrap import Environment
 from device_agents.device_python import DevicePython
-from device_agents.errors import ProtocolError
+from device_agents.errors import ProtocolError, RuntimeUnavailable
+from device_agents.identity import Identity, read_identity
 from device_agents.inventory import Device
-from device_agents.transport import Transport
+from device_agents.lease import Holder
+from device_agents.transport import Completed, Transport
 
 _FACTS_LIMIT_S = 30.0
+_LOAD_LIMIT_S = 60.0  # our choice
 
 # Runs under the device's Python 3.8 or newer. What cannot be read is null.
 _FACTS = """
-import glob, json, os, shutil, sys, time
+import json, os, shutil, sys, time
 def read(path):
     try:
         with open(path) as file:
             return file.read().strip()
     except OSError:
         return None
-folders = glob.glob("/sys/class/thermal/thermal_zone*")
-# A Jetson's PMIC-Die is at 100 degrees whatever happens.
-zones = [read(path + "/temp") for path in folders if read(path + "/type") != "PMIC-Die"]
 memory = dict(line.split(":") for line in (read("/proc/meminfo") or "").splitlines())
 available = memory.get("MemAvailable", "").split()
 print("facts " + json.dumps({
@@ -34,8 +35,6 @@ print("facts " + json.dumps({
     "time_s": time.time(),
     "load": os.getloadavg()[0],
     "cores": os.cpu_count() or 1,
-    "celsius": max([int(zone) / 1000 for zone in zones if zone and zone.isdigit()], default=None),
-    "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
 }))
 """
 
@@ -49,8 +48,6 @@ class Facts:
     clock_off_s: float | None = None
     load: float | None = None
     cores: float | None = None
-    celsius: float | None = None
-    governor: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,34 +55,62 @@ class BoardState:
     """What the agent's own readers tell about a board now.
 
     `throttle_now` is what slows the processor down, `throttle_seen` what has done so since the
-    start; both None where there are no signs of it. Of the last two one is always None.
+    start; both None where there are no signs of it. Of the sensor and the reason why there is none
+    one is always None. `lease` is None while no host measures there.
     """
 
+    temp_c: float | None
+    governor: str | None
     throttle_now: tuple[str, ...] | None
     throttle_seen: tuple[str, ...] | None
     energy_sensor: str | None
     energy_absent: str | None
+    lease: Holder | None
 
 
-def read_board_state(transport: Transport, device: Device, environment: Environment) -> BoardState:
-    """Ask the agent on a device.
+def read_board_state(
+    transport: Transport, device: Device, agent: Sequence[str], folder: str
+) -> BoardState:
+    """Ask the agent on a device; `agent` is how to start it. It waits for nobody.
 
     Raises:
         ProtocolError: it gives no such answer.
     """
-    argv = [*environment.python, environment.agent_path, "state"]
-    done = transport.run(argv, limit_s=_FACTS_LIMIT_S)
-    try:
-        value = json.loads(done.stdout)
-    except ValueError:
-        value = None
+    done = transport.run([*agent, "state", "--folder", folder], limit_s=_FACTS_LIMIT_S)
+    value = _json(done)
     answer = Answer(value, device=device.name, place="the state")
+    lease = value.get("lease") if isinstance(value, dict) else None
     return BoardState(
+        temp_c=answer.optional_number("temp_c", low=-273, high=1000),
+        governor=answer.optional_text("governor"),
         throttle_now=answer.optional_texts("throttle_now"),
         throttle_seen=answer.optional_texts("throttle_seen"),
         energy_sensor=answer.optional_text("energy_sensor"),
         energy_absent=answer.optional_text("energy_absent"),
+        lease=None if lease is None else Holder.read(lease, device=device.name),
     )
+
+
+def load_runtime(transport: Transport, device: Device, environment: Environment) -> Identity:
+    """What the device is with its provider really loaded; nothing there is changed for it.
+
+    Raises:
+        RuntimeUnavailable: the runtime does not work there, or not by that provider.
+        ProtocolError: the agent gives no such answer.
+    """
+    argv = [*environment.python, environment.agent_path, "identify", "--keep-governor"]
+    argv += ["--threads", str(device.threads), "--provider", device.provider]
+    done = transport.run([*argv, "--limit", str(_LOAD_LIMIT_S)], limit_s=2 * _LOAD_LIMIT_S)
+    value = _json(done)
+    if isinstance(value, dict) and "error" in value:
+        message = Answer(value["error"], device=device.name, place="the error").text("message")
+        raise RuntimeUnavailable(
+            f"{device.name}: onnxruntime {environment.runtime_version} does not run by "
+            f"{device.provider}: {message}. Install an onnxruntime that does, or name another "
+            f"provider: nas devices add {device.name} --provider",
+            device=device.name,
+        )
+    return read_identity(value, device=device.name)
 
 
 def read_facts(transport: Transport, device: Device, python: DevicePython) -> Facts:
@@ -101,15 +126,13 @@ def read_facts(transport: Transport, device: Device, python: DevicePython) -> Fa
     lines = [line for line in done.stdout.splitlines() if line.startswith("facts ")]
     try:
         facts = json.loads(lines[-1].removeprefix("facts "))
-        time_s, governor = _number(facts["time_s"]), facts["governor"]
+        time_s = _number(facts["time_s"])
         return Facts(
             disk_bytes=_number(facts["disk_bytes"]),
             memory_bytes=_number(facts["memory_bytes"]),
             clock_off_s=None if time_s is None else time_s - (asked_s + answered_s) / 2,
             load=_number(facts["load"]),
             cores=_number(facts["cores"]),
-            celsius=_number(facts["celsius"]),
-            governor=governor[:40] if isinstance(governor, str) else None,
         )
     except (IndexError, KeyError, TypeError, ValueError) as exc:
         words = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -118,6 +141,13 @@ def read_facts(transport: Transport, device: Device, python: DevicePython) -> Fa
             "Check that Python on the device",
             device=device.name,
         ) from exc
+
+
+def _json(done: Completed) -> object:
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return None
 
 
 def _number(value: object) -> float | None:

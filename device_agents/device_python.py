@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from device_agents.errors import ProtocolError, PythonUnsuitable
@@ -15,6 +16,9 @@ OLDEST_PYTHON = (3, 8)
 _NAMES = ("python3", *(f"python3.{minor}" for minor in range(14, 7, -1)), "python")
 _PROBE_LIMIT_S = 60.0
 _WORDS = re.compile(r"[A-Za-z0-9_. ]{0,64}")
+
+# One command for all names: on a bad radio link each command costs seconds.
+_TRY_EACH = 'probe=$1; shift; for name; do echo "python $name"; "$name" -c "$probe"; done; true'
 
 # Runs under any Python, even 2.7.
 _PROBE = """
@@ -53,10 +57,7 @@ def find_pythons(transport: Transport, device: Device) -> list[DevicePython]:
     commands = (sys.executable,) if device.name == LOCAL else _NAMES
     pythons: dict[str, DevicePython] = {}
     unsuitable: list[str] = []
-    for command in commands:
-        facts = _facts(transport, device, command)
-        if facts is None:
-            continue
+    for command, facts in _all_facts(transport, device, commands).items():
         version, implementation = str(facts.get("version")), str(facts.get("implementation"))
         if _is_too_old(version) or implementation != "CPython":
             unsuitable.append(f"{command} is {implementation} {version}")
@@ -64,24 +65,35 @@ def find_pythons(transport: Transport, device: Device) -> list[DevicePython]:
         python = _python(device, command, facts)
         pythons.setdefault(python.target.abi, python)
     if not pythons:
+        newer = "python3.8" if unsuitable else "python3"  # the old one is all that python3 gives
         raise PythonUnsuitable(
             f"{device.name}: has no CPython {'.'.join(map(str, OLDEST_PYTHON))} or newer "
             f"({'; '.join(unsuitable) or 'no Python at all'}).\n"
-            "Install one there, for example with: sudo apt-get install python3",
+            f"Install one there, for example with: sudo apt-get install {newer}",
             device=device.name,
         )
     return list(pythons.values())
 
 
-def _facts(transport: Transport, device: Device, command: str) -> dict[str, object] | None:
-    done = transport.run([command, "-c", _PROBE], limit_s=_PROBE_LIMIT_S)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("facts ")]
-    if done.exit_code != 0 or not lines:
-        return None
+def _all_facts(
+    transport: Transport, device: Device, commands: Sequence[str]
+) -> dict[str, dict[str, object]]:
+    """What each of the commands says that exists and works."""
+    done = transport.run(["sh", "-c", _TRY_EACH, "sh", _PROBE, *commands], limit_s=_PROBE_LIMIT_S)
+    command, found = "", {}
+    for line in done.stdout.splitlines():
+        if line.removeprefix("python ") in commands:
+            command = line.removeprefix("python ")
+        elif line.startswith("facts "):
+            found[command] = _facts(device, command, line.removeprefix("facts "))
+    return found
+
+
+def _facts(device: Device, command: str, text: str) -> dict[str, object]:
     try:
-        facts = json.loads(lines[-1].removeprefix("facts "))
+        facts = json.loads(text)
     except json.JSONDecodeError as exc:
-        raise _impossible(device, command, "facts", lines[-1]) from exc
+        raise _impossible(device, command, "facts", text) from exc
     if not isinstance(facts, dict):
         raise _impossible(device, command, "facts", facts)
     return facts

@@ -269,23 +269,41 @@ def open_session(
     transport = open_transport(device)
     try:
         environment = prepare(transport, device)
-        argv = [*environment.python, environment.agent_path, "serve"]
-        stream = transport.start([*argv, "--folder", environment.folder])
-        session = Session(device, transport, environment, stream, canary=canary, tickets=tickets)
-        try:
-            session.greet()
-            with nullcontext() if wait_s is None else session.leased(wait_s):
-                session.introduce()
-                logger.info("%s: profile %s", device.name, session.identity.profile_id)
-                yield session
-                session.settle()
-        finally:
-            # Where only the way there failed, the device may finish what it measures.
-            if not isinstance(sys.exception(), DeviceUnusable):
-                session.leave()
-            stream.close()
+        making = session_on(
+            transport, device, environment, canary=canary, wait_s=wait_s, tickets=tickets
+        )
+        with making as session:
+            yield session
     finally:
         transport.close()
+
+
+@contextmanager
+def session_on(
+    transport: Transport,
+    device: Device,
+    environment: Environment,
+    *,
+    canary: Path | None = None,
+    wait_s: float | None = None,
+    tickets: Tickets | None = None,
+) -> Iterator[Session]:
+    """As `open_session`, on a device that is reached and made ready already."""
+    argv = [*environment.python, environment.agent_path, "serve"]
+    stream = transport.start([*argv, "--folder", environment.folder])
+    session = Session(device, transport, environment, stream, canary=canary, tickets=tickets)
+    try:
+        session.greet()
+        with nullcontext() if wait_s is None else session.leased(wait_s):
+            session.introduce()
+            logger.info("%s: profile %s", device.name, session.identity.profile_id)
+            yield session
+            session.settle()
+    finally:
+        # Where only the way there failed, the device may finish what it measures.
+        if not isinstance(sys.exception(), DeviceUnusable):
+            session.leave()
+        stream.close()
 
 
 def open_transport(device: Device) -> Transport:

@@ -55,6 +55,15 @@ class Target:
         tags += ["manylinux2014"] if newest >= _OLDEST_GLIBC_MINOR else []
         return [f"{tag}_{self.architecture}" for tag in [*tags, "linux"]]
 
+    @property
+    def way_out(self) -> str:
+        """What to do about it where there are no wheels for this target."""
+        if not self.libc.startswith("glibc"):
+            return "Install its system's own package (Alpine: apk add py3-onnxruntime), or Debian"
+        if self.bits != 64:
+            return "Put a 64-bit system on the device, or build onnxruntime there"
+        return "Install onnxruntime on the device, or a newer Python beside its own"
+
     def __str__(self) -> str:
         libc = self.libc or "a C library other than GNU's"
         return f"Python {self.python_version} ({self.abi}) on {self.architecture} with {libc}"

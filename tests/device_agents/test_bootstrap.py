@@ -164,8 +164,9 @@ def test_a_board_without_python_and_one_with_an_old_one_are_told(small_board):
         with pytest.raises(PythonUnsuitable, match=r"no CPython 3.8 or newer \(no Python at all\)"):
             prepare(link, small_board.device)
         small_board.add_program("python3", OLD_PYTHON)
-        with pytest.raises(PythonUnsuitable, match=r"\(python3 is CPython 3.6.9\)"):
+        with pytest.raises(PythonUnsuitable, match=r"\(python3 is CPython 3.6.9\)") as caught:
             prepare(link, small_board.device)
+    assert "apt-get install python3.8" in str(caught.value)
 
 
 def test_a_newer_python_beside_an_old_one_is_found(small_board, index):

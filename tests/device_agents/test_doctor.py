@@ -1,13 +1,21 @@
+import inspect
+import json
 import socket
 import sys
 from dataclasses import replace
 
+import onnxruntime
 import pytest
 
 from device_agents import ssh_login
-from device_agents.doctor import Check, examine
+from device_agents.check import Check
+from device_agents.doctor import LIMITS_S, STEP_LIMIT_S, WHOLE_LIMIT_S, examine
+from device_agents.errors import DeviceLeased
 from device_agents.inventory import Device
+from device_agents.lease import this_host
+from device_agents.session import open_session
 from device_agents.ssh import fetch_host_key, trust
+from nas.cli.devices import doctor
 
 NETWORK = ["name", "port", "host key", "login"]
 REST = [
@@ -15,12 +23,13 @@ REST = [
     "disk",
     "memory",
     "clock",
+    "onnxruntime",
     "governor",
     "temperature",
-    "load",
-    "onnxruntime",
     "throttling",
     "energy",
+    "load",
+    "lock",
     "test inference",
 ]
 
@@ -43,7 +52,12 @@ def test_a_healthy_board_passes_every_check(able_board):
     found = by_name(checks)
     assert found["host key"].detail.startswith("ssh-ed25519 SHA256:")
     assert found["test inference"].detail == "works, by CPUExecutionProvider with 1 threads"
-    assert "installed on the device" in found["onnxruntime"].detail
+    version = found["onnxruntime"].detail.split(",")[0]
+    assert version == onnxruntime.__version__
+    assert found["onnxruntime"].detail.endswith(
+        "installed on the device, runs by CPUExecutionProvider"
+    )
+    assert found["lock"].detail == "nobody measures there"
     assert found["disk"].ok and found["memory"].ok and found["clock"].ok
 
 
@@ -123,11 +137,82 @@ def test_a_board_without_python_fails_there(small_board):
     assert found["disk"].ok is None
 
 
+def test_while_another_host_measures_no_model_runs_and_the_lease_stays_its_own(able_board):
+    with open_session(able_board.device, wait_s=0) as session:
+        found = by_name(examine(able_board.device))
+        session.greet()
+        with pytest.raises(DeviceLeased), open_session(able_board.device, wait_s=0):
+            pass
+    assert [check for check in found.values() if check.ok is False] == []
+    assert found["onnxruntime"].ok
+    assert found["lock"].detail.startswith(f"in use by {this_host()}, for ")
+    assert found["lock"].cure
+    assert found["test inference"].ok is None
+    assert found["test inference"].detail == f"left out, so as not to disturb {this_host()}"
+    assert by_name(examine(able_board.device))["test inference"].ok
+
+
+def test_a_provider_that_the_runtime_lacks_is_told_with_those_it_has(able_board):
+    device = replace(able_board.device, provider="QNNExecutionProvider")
+    found = by_name(examine(device))
+    assert found["onnxruntime"].ok is False
+    assert "no provider QNNExecutionProvider in this onnxruntime" in found["onnxruntime"].detail
+    assert "CPUExecutionProvider" in found["onnxruntime"].detail
+    assert found["onnxruntime"].cure.endswith("nas devices add board --provider")
+    assert found["load"].ok and found["lock"].ok
+    assert found["test inference"].ok is None
+
+
+@pytest.mark.parametrize(
+    ("bits", "libc", "reason", "cure"),
+    [
+        (32, "glibc 2.31", "on armv7l with glibc 2.31", "Put a 64-bit system on the device"),
+        (64, "", "a C library other than GNU's", "apk add py3-onnxruntime"),
+        (64, "glibc 2.31", "no onnxruntime for Python 3.8 (cp38)", "or a newer Python"),
+    ],
+)
+def test_a_board_for_which_there_is_no_wheel_has_a_way_out(
+    able_board, monkeypatch, bits, libc, reason, cure
+):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    facts = {"version": "3.8.10", "implementation": "CPython", "abi": "cp38"}
+    text = json.dumps({**facts, "machine": "aarch64", "bits": bits, "libc": libc})
+    able_board.add_program(
+        "python3",
+        f"case \"$2\" in *has_pip*) echo 'facts {text}';; *'import onnxruntime'*) exit 1;;\n"
+        f'*) exec {sys.executable} "$@";; esac',
+    )
+    found = by_name(examine(able_board.device))
+    assert found["onnxruntime"].ok is False
+    assert reason in found["onnxruntime"].detail
+    assert cure in found["onnxruntime"].cure
+    assert found["lock"].ok
+    assert found["test inference"].detail == "not looked at, because of: onnxruntime"
+
+
+def test_a_check_that_takes_too_long_is_ended_and_told(small_board):
+    small_board.add_program("python3", "sleep 600")
+    found = by_name(examine(small_board.device, whole_limit_s=3))
+    assert found["login"].ok
+    assert found["python"].ok is False
+    assert found["python"].detail in ("not done within 2 s", "not done within 3 s")
+    assert found["python"].cure.startswith("The device hangs, or the way to it is slow")
+    assert found["disk"].detail == "not looked at, because of: python"
+
+
+def test_the_help_names_the_limits():
+    text = " ".join(inspect.getdoc(doctor).split())
+    assert f"A check ends within {STEP_LIMIT_S:g} s" in text
+    for name, limit_s in LIMITS_S.items():
+        assert f"{name} within {limit_s:g} s" in text
+    assert f"all of them within {WHOLE_LIMIT_S:g} s" in text
+
+
 def test_a_full_disk_fails_there(small_board):
     small_board.add_program("dd", "echo 'dd: No space left on device' >&2; exit 1")
     check = by_name(examine(small_board.device))["disk"]
     assert check.ok is False
-    assert check.detail.endswith("its disk is full")
+    assert check.detail == f"cannot write {small_board.home}/.edge-nas: its disk is full"
     assert check.cure == "Free some space there, then try again"
 
 
