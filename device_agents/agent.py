@@ -59,6 +59,7 @@ import functools
 import gc
 import glob
 import hashlib
+import importlib.util
 import json
 import math
 import os
@@ -70,6 +71,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 import time
@@ -165,6 +167,11 @@ class HostGone(Exception):  # noqa: N818 -- not an error: the host has hung up
 
 class HostLeft(HostGone):
     """The host said that it leaves."""
+
+
+def sleep(seconds: float) -> None:
+    """Wait; time.sleep fails where libfaketime shifts the clock, as it does to test a device."""
+    select.select([], [], [], seconds)
 
 
 # ---- what this machine is: every fact is read, or None ------------------------------------------
@@ -1388,8 +1395,8 @@ def _drain(
             if not chunk:
                 is_open.remove(pipe)
         on_idle()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(max(end - time.monotonic(), 0))
+    while process.poll() is None and time.monotonic() < end:
+        sleep(0.001)
     late = process.returncode is None
     return text[process.stdout], text[process.stderr][-STDERR_TAIL_BYTES:], late
 
@@ -1517,7 +1524,7 @@ class Gate:
         root: str,
         on_idle: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = sleep,
     ) -> None:
         self._root, self._on_idle = root, on_idle
         self._clock, self._sleep = clock, sleep
@@ -1675,7 +1682,7 @@ class Bench:
         end = time.monotonic() + IDLE_S
         while time.monotonic() < end:
             self._on_idle()
-            time.sleep(0.1)
+            sleep(0.1)
 
 
 def _is_void(reply: Json) -> bool:
@@ -1766,7 +1773,7 @@ class Lease:
                     if time.monotonic() >= end:
                         raise AgentError("leased", "another host has the device")
                     on_wait(self.holder())
-                    time.sleep(LEASE_POLL_S)
+                    sleep(LEASE_POLL_S)
             except BaseException:
                 os.close(fd)
                 raise
@@ -1961,7 +1968,7 @@ class Server:
             while not _try_lock(lock.fileno()):
                 if time.monotonic() > end:
                     raise AgentError("busy", "other agents kept this device busy all the time")
-                time.sleep(0.05)
+                sleep(0.05)
                 self._on_idle()
             work = os.path.join(self._folder, "work")
             shutil.rmtree(work, ignore_errors=True)  # of a job whose agent was killed
@@ -2019,8 +2026,19 @@ def _prune(models: str) -> None:
 # ---- by hand -----------------------------------------------------------------------------------
 
 
+def _find_runtime() -> None:
+    """Let children, which run elsewhere, find onnxruntime: here, or where a workstation put it."""
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if importlib.util.find_spec("onnxruntime") is None:
+        abi = (sysconfig.get_config_var("SOABI") or "-").split("-")[1]
+        folder = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        paths.append(os.path.join(folder, "site-cp" + abi))
+    os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths)
+
+
 def _by_hand(request: Json, root: str) -> int:
     """Print the reply to one request. Returns the exit code."""
+    _find_runtime()
     bench, end = Bench(root, lambda: None), time.monotonic() + request["limit_s"]
     with tempfile.TemporaryDirectory() as work:
         try:
@@ -2045,12 +2063,16 @@ def _hand_job(arguments: argparse.Namespace) -> Json:
 
 
 def _parse_arguments(argv: List[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measures ONNX models on this machine.")
+    parser = argparse.ArgumentParser(
+        description="Measures ONNX models on this machine. By hand: agent.py run MODEL.onnx; "
+        "each command prints one JSON document, and an error ends with exit code 1."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("child", help="one job, from stdin to stdout")
     serve = commands.add_parser("serve", help="answer requests on stdin")
     serve.add_argument("--folder", required=True)
-    run, facts = commands.add_parser("run", help="measure a model"), commands.add_parser("identify")
+    run = commands.add_parser("run", help="measure a model")
+    facts = commands.add_parser("identify", help="what makes latencies of this machine comparable")
     state = commands.add_parser("state", help="how this machine is just now")
     state.add_argument("--folder", help="of agents: whose lease to look at")
     for command in (serve, run, facts, state):

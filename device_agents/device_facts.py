@@ -102,7 +102,10 @@ def load_runtime(transport: Transport, device: Device, environment: Environment)
     argv += ["--threads", str(device.threads), "--provider", device.provider]
     done = transport.run([*argv, "--limit", str(_LOAD_LIMIT_S)], limit_s=2 * _LOAD_LIMIT_S)
     value = _json(done)
-    if isinstance(value, dict) and "error" in value:
+    if not isinstance(value, dict):
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.exit_code}"])[-1]
+        value = {"error": {"message": f"the agent ends with {last[:200]}"}}
+    if "error" in value:
         message = Answer(value["error"], device=device.name, place="the error").text("message")
         raise RuntimeUnavailable(
             f"{device.name}: onnxruntime {environment.runtime_version} does not run by "
