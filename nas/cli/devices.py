@@ -20,7 +20,11 @@ from nas.cli.options import DEFAULT_DEVICES, DEFAULT_STORAGE, Devices, Json, Sto
 from nas.cli.output import print_json, print_table, say, show
 from nas.errors import BadInput
 
-app = typer.Typer(help="Devices: add, list, remove, doctor, trust.", no_args_is_help=True)
+app = typer.Typer(
+    help="Devices: add, list, remove, doctor, trust.",
+    epilog="By hand on a board, without a workstation: python3 agent.py --help",
+    no_args_is_help=True,
+)
 
 Name = Annotated[str, typer.Argument(help="Name of the device.")]
 
