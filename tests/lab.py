@@ -10,12 +10,14 @@ import shlex
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from device_agents.errors import DeviceUnreachable
 from device_agents.inventory import Device
 from device_agents.ssh import open_ssh
 
@@ -80,6 +82,7 @@ class LabBoard:
         while self._cures:
             verb, *arguments = self._cures.pop().split()
             self._lab.boards_command(verb, self.device.name, *arguments)
+        self._wait()
         self.shell("chmod 755 ~ && rm -rf ~/.edge-nas")
 
     def shell(self, command: str) -> str:
@@ -88,6 +91,17 @@ class LabBoard:
             done = link.run(["sh", "-c", command], limit_s=COMMAND_LIMIT_S)
         assert done.exit_code == 0, done.stderr
         return done.stdout
+
+    def _wait(self) -> None:
+        """Until it answers: a host is taken for absent for a moment after its cable was out."""
+        deadline = time.monotonic() + COMMAND_LIMIT_S
+        while True:
+            try:
+                open_ssh(self.device).close()
+                return
+            except DeviceUnreachable:
+                assert time.monotonic() < deadline, f"{self.device.name} does not come back"
+                time.sleep(0.1)
 
     @property
     def add_command(self) -> tuple[str, ...]:
