@@ -1278,9 +1278,9 @@ def _checked_sha256(job: Json) -> str:
             for chunk in iter(lambda: file.read(2**20), b""):
                 digest.update(chunk)
     except OSError as exc:
-        raise AgentError("bad_request", "the model cannot be read: %s" % exc.strerror) from exc
+        raise AgentError("model", "the model cannot be read: %s" % exc.strerror) from exc
     if job["model"] not in (None, digest.hexdigest()):
-        raise AgentError("bad_request", "the model on the device is not the one that was sent")
+        raise AgentError("model", "the model on the device is not the one that was sent")
     return digest.hexdigest()
 
 
@@ -1957,7 +1957,7 @@ class Server:
         try:
             os.utime(path)
         except OSError as exc:
-            raise AgentError("bad_request", "model %s is not here" % sha256[:12]) from exc
+            raise AgentError("model", "model %s is not here" % sha256[:12]) from exc
         return path
 
     @contextlib.contextmanager

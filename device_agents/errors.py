@@ -97,7 +97,7 @@ class DeviceLeased(DeviceUnusable):
 class JobFailed(DeviceError):
     """One job failed on the device; the device itself is fine.
 
-    `kind` is one of timeout, crash, refused, memory, bad_request, clock.
+    `kind` is one of timeout, crash, refused, memory, bad_request, model, clock.
     """
 
     def __init__(self, message: str, *, device: str, kind: str) -> None:

@@ -17,6 +17,7 @@ from device_agents.errors import (
     DiskUnwritable,
     JobFailed,
     RuntimeUnavailable,
+    first_sentence,
 )
 from device_agents.identity import Identity, read_identity
 from device_agents.inventory import Device
@@ -33,7 +34,18 @@ logger = logging.getLogger(__name__)
 WAIT_S = 600.0  # our choice: how long one waits for another host to be done with a device
 _IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
 _SLACK_S = 30.0
-_KINDS = ("timeout", "crash", "refused", "memory", "bad_request", "clock", "busy", "leased", "disk")
+_KINDS = (
+    "timeout",
+    "crash",
+    "refused",
+    "memory",
+    "bad_request",
+    "model",
+    "clock",
+    "busy",
+    "leased",
+    "disk",
+)
 
 
 @dataclass
@@ -100,7 +112,7 @@ class Session:
                 same name, it answers with what it has.
 
         Raises:
-            JobFailed: this model failed there: timeout, crash, refused, memory, bad_request, clock.
+            JobFailed: this model failed there; its kind says how.
             DeviceSilent: no sign of life, or other agents kept the device busy.
             DeviceUnusable: its governor is another one than when the session was opened.
             ConnectionLost: the connection or the agent went away.
@@ -108,8 +120,16 @@ class Session:
             ProtocolError: the answer is absurd or belongs to something else.
         """
         digest = self.upload(model)
-        request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
-        answer = self._ask(request, limit_s=job.limit_s, subject=model.name, name=name)
+        try:
+            answer = self._run(job, digest, model.name, name)
+        except JobFailed as exc:
+            if exc.kind != "model":
+                raise
+            logger.warning("%s. It is sent again", first_sentence(exc))
+            self._there.clear()
+            for file in filter(None, (self._canary, model)):
+                self.upload(file)
+            answer = self._run(job, digest, model.name, name)
         result = read_result(
             answer,
             device=self.device.name,
@@ -120,6 +140,10 @@ class Session:
         )
         self._check_governor(result.governor)
         return result
+
+    def _run(self, job: Job, digest: str, subject: str, name: str | None) -> object:
+        request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
+        return self._ask(request, limit_s=job.limit_s, subject=subject, name=name)
 
     def _check_governor(self, governor: str | None) -> None:
         """What was measured under another governor belongs to another device profile."""

@@ -174,12 +174,20 @@ def test_a_model_that_the_runtime_will_not_have_is_refused(host, models):
 def test_a_model_that_changed_on_the_device_is_not_measured(host):
     digest = host.put("network")
     (host.folder / "models" / f"{digest}.onnx").write_bytes(b"damaged")
-    assert host.fail(digest)["kind"] == "bad_request"
+    assert host.fail(digest)["kind"] == "model"
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd", "0" * 64, "", None])
-def test_only_a_model_that_is_there_can_be_measured(host, name):
-    assert host.fail(name)["kind"] == "bad_request"
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("../../etc/passwd", "bad_request"),
+        ("0" * 64, "model"),
+        ("", "bad_request"),
+        (None, "bad_request"),
+    ],
+)
+def test_only_a_model_that_is_there_can_be_measured(host, name, kind):
+    assert host.fail(name)["kind"] == kind
 
 
 @pytest.mark.parametrize(
@@ -243,7 +251,7 @@ def test_a_missing_model_by_hand_is_an_error(tmp_path):
     command = [sys.executable, str(AGENT), "run", str(tmp_path / "none.onnx")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert json.loads(done.stdout)["error"]["kind"] == "bad_request"
+    assert json.loads(done.stdout)["error"]["kind"] == "model"
 
 
 def test_cores_are_the_last_of_the_fastest_cluster_that_has_enough():

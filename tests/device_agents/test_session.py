@@ -213,3 +213,16 @@ def test_what_was_measured_under_another_governor_is_not_used(models):
     assert session.run(MEMORY, models / "network.onnx").governor == "performance"
     with pytest.raises(DeviceUnusable, match="changed from performance to ondemand"):
         session.run(MEMORY, models / "network.onnx")
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"another")])
+def test_a_model_that_is_damaged_or_gone_on_the_device_is_sent_again(
+    models, lonely_home, caplog, harm
+):
+    model = models / "network.onnx"
+    with open_session(LOCAL) as session:
+        digest = session.upload(model)
+        harm(lonely_home / ".edge-nas" / "models" / f"{digest}.onnx")
+        assert session.run(PROFILE, model).model_sha256 == digest
+    (record,) = caplog.records
+    assert record.message.endswith("It is sent again")

@@ -1,0 +1,205 @@
+"""One profile of a board with one fault in it: struck at a random moment, continued to the end."""
+
+import json
+import random
+import re
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.end_to_end.desk import TINY, Desk, kill, open_desk, rows_of
+from tests.lab import LabBoard
+
+RUN_LIMIT_S = 900.0
+MOST_RUNS = 4
+_ONLY = tuple(word for choice in TINY for word in ("--only", choice))
+SPACE = ("--space", "mobile", "--data", "digits", *_ONLY)
+# Our choice: how much slower or faster a record marked good may be than others of its network. The
+# machine is shared; a fault that reached a timing (a cut network, half its cores) costs more.
+MOST_OFF = 1.5
+
+_KEYS = (
+    "SELECT DISTINCT s.key FROM lut_shares h JOIN lut_segments s ON s.id = h.segment_id "
+    "WHERE h.latency_ns IS NOT NULL"
+)
+_RECORDS = (
+    "SELECT n.architecture_id, p.phase, p.latency_ns, p.quality, p.group_ns "
+    "FROM lut_networks n JOIN lut_phases p ON p.network_id = n.id"
+)
+_LOUD = re.compile(r"nas: |WARNING|board\d|put aside|is back|Trying again")
+
+
+@dataclass
+class Case:
+    """A board, a workstation, and what becomes of them."""
+
+    board: LabBoard
+    desk: Desk
+    rng: random.Random
+    space: tuple[str, ...] = SPACE
+    process: subprocess.Popen[str] | None = None
+    said: list[str] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    later: list[Callable[[], None]] = field(default_factory=list)
+    """Undone when the case is over, last first."""
+
+    @property
+    def storage(self) -> Path:
+        return self.desk.database
+
+    def start(self, *options: str) -> "subprocess.Popen[str]":
+        """`nas profile` as a process."""
+        command = ("profile", *self.space, "--device", self.board.device.name)
+        return self.desk.start(*command, "--json", *options)
+
+    def keys(self) -> frozenset[str]:
+        """Segment keys that the LUT knows."""
+        return frozenset(key for (key,) in rows_of(self.storage, _KEYS))
+
+    def records(self) -> list[tuple[str, str, int, str, str]]:
+        """Architecture, phase, latency, quality and raw samples of all that was measured."""
+        return rows_of(self.storage, _RECORDS)  # type: ignore[return-value]
+
+    def finish(self) -> int:
+        """The exit code of the run; what it said is kept."""
+        assert self.process is not None
+        try:
+            _, err = self.process.communicate(timeout=RUN_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            kill(self.process)
+            raise AssertionError(f"it hangs; it said last: {self.said[-3:]}") from None
+        lines = [line.strip() for line in err.splitlines()]
+        self.said += [line for line in lines if _LOUD.search(line)]
+        self.codes.append(self.process.returncode)
+        return self.process.returncode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What happens, when it is mended, and what the user is told.
+
+    Attributes:
+        strike: at the random moment, while the run is on; its process may be gone already.
+        before: before the run starts.
+        mend: what a person does; after `heals_s`, or when the run has ended.
+        heals_s: so long after the strike, while the run goes on; None: only after it has ended.
+        says: a pattern that one line of the output must match whenever the run was ended by it,
+            or always, if `always`.
+        lost: part of the segment keys that cannot be known.
+        space: what is profiled.
+        ends: exit codes that the run may have; 0 if it survives, or was over before the fault.
+    """
+
+    says: str = ""
+    strike: Callable[[Case], None] = lambda case: None
+    before: Callable[[Case], None] = lambda case: None
+    mend: Callable[[Case], None] = lambda case: None
+    heals_s: float | None = None
+    always: bool = False
+    lost: str | None = None
+    space: tuple[str, ...] = SPACE
+    ends: tuple[int, ...] = (0, 1, 4, -9, -2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one case came to."""
+
+    seed: int
+    struck_after_s: float
+    codes: tuple[int, ...]
+    """Exit codes of the run and of those that went on where it stopped."""
+    seconds: float
+    keys: int
+    missing: tuple[str, ...]
+    added: tuple[str, ...]
+    records: int
+    duplicates: int
+    said: tuple[str, ...]
+    good: tuple[tuple[str, int], ...]
+    """Network and phase, and latency, of each record that is marked good."""
+
+
+def run_case(
+    fault: Fault,
+    board: LabBoard,
+    folder: Path,
+    seed: int,
+    *,
+    undisturbed_s: float,
+    expected: frozenset[str],
+) -> Outcome:
+    """Runs a profile with the fault in it, and again until it is complete."""
+    desk = open_desk(folder)
+    desk.ok(*board.add_command)
+    case = Case(board, desk, random.Random(f"{seed} {fault.says}"), fault.space)
+    start = time.monotonic()
+    struck_s = case.rng.uniform(0.15, 0.8) * undisturbed_s
+    try:
+        _first_run(case, fault, struck_s)
+        fault.mend(case)
+        while case.codes[-1] != 0 and len(case.codes) < MOST_RUNS:
+            case.process = case.start()
+            case.finish()
+    finally:
+        for undo in reversed(case.later):
+            undo()
+        board.mend()
+    assert case.codes[-1] == 0, (case.codes, case.said)
+    return _judged(case, fault, seed, struck_s, time.monotonic() - start, expected)
+
+
+def _first_run(case: Case, fault: Fault, struck_s: float) -> None:
+    fault.before(case)
+    case.process = case.start()
+    try:
+        case.process.wait(struck_s)
+    except subprocess.TimeoutExpired:
+        fault.strike(case)
+        if fault.heals_s is not None:
+            time.sleep(fault.heals_s)
+            fault.mend(case)
+    code = case.finish()
+    assert code in fault.ends, (code, case.said)
+    if fault.always or code not in (0, -9, -2):
+        assert any(re.search(fault.says, line) for line in case.said), (fault.says, case.said)
+
+
+def _judged(
+    case: Case,
+    fault: Fault,
+    seed: int,
+    struck_s: float,
+    seconds: float,
+    expected: frozenset[str],
+) -> Outcome:
+    keys, records = case.keys(), case.records()
+    if fault.lost is not None:
+        expected = frozenset(key for key in expected if fault.lost not in key)
+    samples = Counter((network, phase, groups) for network, phase, _, _, groups in records)
+    return Outcome(
+        seed=seed,
+        struck_after_s=round(struck_s, 2),
+        codes=tuple(case.codes),
+        seconds=round(seconds, 1),
+        keys=len(keys),
+        missing=tuple(sorted(expected - keys)),
+        added=tuple(sorted(keys - expected)),
+        records=len(records),
+        duplicates=samples.total() - len(samples),
+        said=tuple(dict.fromkeys(case.said)),
+        good=tuple(
+            (f"{network} {phase}", latency_ns)
+            for network, phase, latency_ns, quality, _ in records
+            if quality == "good"
+        ),
+    )
+
+
+def write_table(path: Path, table: dict[str, object]) -> None:
+    """The whole table as one JSON document."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n")

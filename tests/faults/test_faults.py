@@ -1,0 +1,116 @@
+"""Whatever happens to a board, its LUT is the same in the end, and the user is told.
+
+`--fault-seeds N` strikes each fault at N random moments, on three boards at once, and
+`--fault-table FILE` keeps what came of it. Without them, a few faults strike once.
+"""
+
+import queue
+import statistics
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import pytest
+
+from tests.faults.case import MOST_OFF, Fault, run_case, write_table
+from tests.faults.faults import FAULTS
+
+pytestmark = pytest.mark.lab
+
+FEW = ("the agent is killed", "its disk fills up for 8 s", "it answers half a line")
+NUM_BOARDS = 3
+
+
+@pytest.fixture(scope="module")
+def seeds(request):
+    """At how many moments each fault strikes; 0: a few strike once."""
+    return request.config.getoption("--fault-seeds")
+
+
+@pytest.fixture(scope="module")
+def boards(lab, seeds):
+    """Boards that are free to be broken."""
+    free = queue.SimpleQueue()
+    for board in lab.boards(NUM_BOARDS if seeds else 1):
+        board.give("onnxruntime")
+        free.put(board)
+    return free
+
+
+@pytest.fixture(scope="module")
+def undisturbed(boards, tmp_path_factory):
+    """By space: how long an undisturbed run takes, and which segment keys it finds."""
+    board, known = boards.get(), {}
+
+    def look(fault):
+        if fault.space not in known:
+            start = time.monotonic()
+            folder = tmp_path_factory.mktemp("undisturbed")
+            calm = Fault(space=fault.space, lost=fault.lost)
+            outcome = run_case(calm, board, folder, 0, undisturbed_s=0.0, expected=frozenset())
+            known[fault.space] = time.monotonic() - start, frozenset(outcome.added)
+        return known[fault.space]
+
+    boards.put(board)
+    return look
+
+
+@pytest.fixture(scope="module")
+def table(request):
+    """What came of all, written to a file in the end if one is asked for."""
+    rows = {}
+    yield rows
+    path = request.config.getoption("--fault-table")
+    if path:
+        write_table(path, {"faults": rows, "worst_good": worst_good(rows)})
+
+
+def worst_good(rows):
+    """How far the worst record marked good is from the median of its network's, as a ratio."""
+    latencies = defaultdict(list)
+    for row in rows.values():
+        for case in row["cases"]:
+            for network, latency_ns in case["good"]:
+                latencies[network].append(latency_ns)
+    ratios = [
+        max(latency_ns / statistics.median(all_ns), statistics.median(all_ns) / latency_ns)
+        for all_ns in latencies.values()
+        for latency_ns in all_ns
+    ]
+    return max(ratios, default=None)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_lut_is_the_same_after(name, boards, seeds, undisturbed, table, tmp_path):
+    if not seeds and name not in FEW:
+        pytest.skip("--fault-seeds 1 strikes all faults; it takes half an hour")
+    fault = FAULTS[name]
+    seconds, keys = undisturbed(fault)
+
+    def strike(seed):
+        board = boards.get()
+        try:
+            return run_case(
+                fault,
+                board,
+                tmp_path / str(seed),
+                seed,
+                undisturbed_s=seconds,
+                expected=keys,
+            )
+        finally:
+            boards.put(board)
+
+    with ThreadPoolExecutor(NUM_BOARDS) as pool:
+        outcomes = list(pool.map(strike, range(max(seeds, 1))))
+    table[name] = {"undisturbed_s": round(seconds, 1), "cases": [asdict(o) for o in outcomes]}
+    for outcome in outcomes:
+        assert outcome.missing == outcome.added == ()
+        assert outcome.duplicates == 0
+
+
+def test_no_timing_is_called_good_that_a_fault_has_reached(table):
+    """By comparison with all other records of the same network and phase."""
+    worst = worst_good(table)
+    assert worst is None or worst < MOST_OFF
