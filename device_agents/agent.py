@@ -36,7 +36,9 @@ HOST_SILENCE_S has gone: its agent ends, and with it the lease.
 
 Kinds of error: timeout, crash, refused (the runtime will not have the model), memory, bad_request,
 clock (it stands still or runs backwards), busy (other agents kept the device), leased (another host
-kept it), disk.
+kept it), disk. Nothing of a request is done before every field of it has the right type and size.
+
+F is for this user alone: it is made so, or refused. What was not used for long leaves it.
 
 Every job is a child process of its own with an end to its time and its memory, so that a model
 that crashes, hangs or eats the memory costs that model only. One job runs at a time on a device,
@@ -69,6 +71,7 @@ import resource
 import select
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -86,9 +89,11 @@ OWNER_CAP, LEASE_BYTES = 100, 1024  # characters, of which each may take six byt
 REQUEST_CAP_BYTES = 2**20  # our choice: a request of 10,000 feeds
 REPLY_CAP_BYTES = 16 * 2**20  # what the host takes in as one line
 STDERR_TAIL_BYTES = 4096
-MODELS_CAP_BYTES = 512 * 2**20  # our choice: models kept on the device, oldest leave first
-MODEL_GRACE_S = 60.0  # a file that came this shortly before the last may be waiting for its job
-RESULTS_KEPT = 1000  # our choice: results that nobody confirmed, oldest leave first
+# All our choice. Of the models, and of the results that nobody confirmed, the oldest leave first.
+KEPT_BYTES, KEPT_FILES, KEPT_S = 512 * 2**20, 1000, 30 * 86400.0
+DRAFT_KEPT_S = 86400.0  # what an interrupted upload has left
+GRACE_S = 60.0  # a file that came this shortly before the last may be waiting for its job
+MOST_S = 1e9  # of any time that is asked for
 MEMORY_SHARE = 0.75  # our choice: of the memory available, what a job may take
 
 WARM_UP_RUNS, WARM_UP_NS = 10, 300_000_000  # until two windows agree within WARM_UP_AGREEMENT
@@ -1694,6 +1699,106 @@ def _is_void(reply: Json) -> bool:
 
 
 ALIVE, BYE = b"alive", b"bye"  # lines that are no requests
+TEXT_CAP = 10_000  # characters; our choice: the names in a request are our own
+Check = Callable[[Any], bool]
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _number(low: float, high: float) -> Check:
+    return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is not
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= TEXT_CAP
+
+
+def _digest(value: Any) -> bool:
+    """A SHA-256; a name of this kind is no path."""
+    return isinstance(value, str) and re.match(r"^[0-9a-f]{64}\Z", value) is not None
+
+
+def _one_of(*words: str) -> Check:
+    return lambda value: isinstance(value, str) and value in words
+
+
+def _maybe(check: Check) -> Check:
+    return lambda value: value is None or check(value)
+
+
+def _list_of(check: Check, most: int) -> Check:
+    return lambda value: isinstance(value, list) and len(value) <= most and all(map(check, value))
+
+
+def _fields(checks: Dict[str, Check]) -> Check:
+    return lambda value: (
+        isinstance(value, dict) and all(check(value.get(name)) for name, check in checks.items())
+    )
+
+
+FEED = {
+    "name": _text,
+    "dtype": _text,
+    "shape": _list_of(_whole(0, 2**40), 64),
+    "low": _number(-1e300, 1e300),
+    "high": _number(-1e300, 1e300),
+}
+PHASE = {"name": _text, "feeds": _list_of(_fields(FEED), 10_000)}
+ALONE = {
+    "threads": _whole(1, 4096),
+    "provider": _text,
+    "governor": _maybe(_text),
+    "limit_s": _number(0, MOST_S),
+    "ticket": _maybe(_digest),
+    "tickets": _maybe(_list_of(_digest, 10_000)),
+}
+REQUESTS: Dict[str, Dict[str, Check]] = {
+    "hello": {},
+    "confirm": {"tickets": _list_of(_digest, 10_000)},
+    "lease": {"owner": _text, "wait_s": _number(0, MOST_S)},
+    "identify": ALONE,
+    "job": dict(
+        ALONE,
+        kind=_one_of("profile", "time", "memory"),
+        model=_digest,
+        canary=_maybe(_digest),
+        phases=_list_of(_fields(PHASE), 100),
+        max_seconds_per_phase=_number(0, MOST_S),
+        seed=_whole(0, 2**63),
+        memory_limit_bytes=_maybe(_whole(1, 2**62)),
+    ),
+}
+
+
+def read_request(line: bytes) -> Json:
+    """The object in a line, which has a number; or AgentError."""
+    try:
+        request = json.loads(line, parse_int=_short_int)
+    except (ValueError, RecursionError) as exc:
+        raise AgentError("bad_request", "no JSON: %s" % exc) from exc
+    if not isinstance(request, dict) or not _whole(0, 2**53)(request.get("id")):
+        raise AgentError("bad_request", "a request is an object with a whole number as its id")
+    return request
+
+
+def _short_int(text: str) -> int:
+    """As `int`, which takes time by the square of the length before Python 3.11."""
+    if len(text) > 40:
+        raise ValueError("a number of %d digits" % len(text))
+    return int(text)
+
+
+def check_request(request: Json) -> None:
+    """Raise AgentError, naming the field, unless each is as it must be. What is absent is null."""
+    request.setdefault("limit_s", 60.0)
+    op = request.get("op")
+    if not isinstance(op, str) or op not in REQUESTS:
+        raise AgentError("bad_request", "no such op here; there are: %s" % ", ".join(REQUESTS))
+    for name, check in REQUESTS[op].items():
+        if not check(request.setdefault(name, None)):
+            raise AgentError("bad_request", "%s is missing, or not as it must be" % name)
 
 
 class Wire:
@@ -1706,7 +1811,7 @@ class Wire:
 
     def __init__(self, in_fd: int, out_fd: int) -> None:
         self._in_fd, self._out_fd = in_fd, out_fd
-        self._pending = b""
+        self._pending = bytearray()
         self.heard = time.monotonic()
         self.silence_s: Optional[float] = None
 
@@ -1717,7 +1822,11 @@ class Wire:
                 while b"\n" not in self._pending:
                     on_idle()
                     self.check_host(1.0)
-                line, self._pending = self._pending.split(b"\n", 1)
+                end = self._pending.index(b"\n")
+                line = bytes(self._pending[:end])
+                del self._pending[: end + 1]
+                if line == BYE:
+                    return
                 if line != ALIVE:
                     yield line
 
@@ -1739,9 +1848,13 @@ class Wire:
         chunk = os.read(self._in_fd, 65536)
         self._pending += chunk
         self.heard = time.monotonic()
-        if self._pending.endswith(BYE + b"\n"):
+        if self._pending == BYE + b"\n" or self._pending.endswith(b"\n" + BYE + b"\n"):
             raise HostLeft
-        if not chunk or len(self._pending) > REQUEST_CAP_BYTES:
+        if len(self._pending) > REQUEST_CAP_BYTES:
+            text = "a request of more than %d bytes; this agent ends" % REQUEST_CAP_BYTES
+            self.send(dict(AgentError("bad_request", text).as_json(), id=None))
+            raise HostGone
+        if not chunk:
             raise HostGone
 
 
@@ -1813,7 +1926,7 @@ class Lease:
             said = json.loads(_read_text(self._path) or "")
             now, owner = time.monotonic(), str(said["owner"])[:OWNER_CAP]
             held_s, silent_s = now - said["since"], now - said["heard"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
             return {"owner": None, "held_s": None, "silent_s": None}
         return {"owner": owner, "held_s": max(held_s, 0.0), "silent_s": max(silent_s, 0.0)}
 
@@ -1835,7 +1948,7 @@ class Kept:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)
-            self._prune()
+            prune(self._folder)
         except OSError:  # a full disk costs what a cut now would cost: this job again
             with contextlib.suppress(OSError):
                 os.remove(draft)
@@ -1844,7 +1957,7 @@ class Kept:
         """The result, if it was kept."""
         try:
             found = json.loads(_read_text(self._path(ticket)) or "")
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 
@@ -1858,14 +1971,7 @@ class Kept:
         return forgotten
 
     def _path(self, ticket: str) -> str:
-        if not re.match(r"^[0-9a-f]{64}\Z", ticket):
-            raise AgentError("bad_request", "no ticket: %.80r" % ticket)
         return os.path.join(self._folder, ticket + ".json")
-
-    def _prune(self) -> None:
-        entries = sorted(os.scandir(self._folder), key=lambda entry: entry.stat().st_mtime)
-        for entry in entries[:-RESULTS_KEPT]:
-            os.remove(entry.path)
 
 
 class Server:
@@ -1891,16 +1997,17 @@ class Server:
     def _reply(self, line: bytes) -> Json:
         number = None
         try:
-            request = json.loads(line)
+            request = read_request(line)
             number = request["id"]
+            check_request(request)
             return dict(self._answer(request), id=number)
         except AgentError as exc:
             return dict(exc.as_json(), id=number)
-        except (KeyError, TypeError, ValueError) as exc:
-            message = "%s: %s" % (type(exc).__name__, exc)
-            return dict(AgentError("bad_request", message).as_json(), id=number)
         except OSError as exc:
             return dict(AgentError("disk", str(exc)).as_json(), id=number)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as exc:  # no line ends us
+            message = "%s: %s" % (type(exc).__name__, exc)
+            return dict(AgentError("bad_request", message).as_json(), id=number)
 
     def _answer(self, request: Json) -> Json:
         if request["op"] == "hello":
@@ -1908,12 +2015,9 @@ class Server:
             return {"result": dict(hello, python=platform.python_version())}
         if request["op"] == "lease":
             return {"result": self._take_lease(request)}
-        forgotten = self._kept.forget(request.get("tickets", []))
+        forgotten = self._kept.forget(request.get("tickets") or [])
         if request["op"] == "confirm":
             return {"result": {"forgotten": forgotten}}
-        if request["op"] not in ("identify", "job"):
-            raise AgentError("bad_request", "no op %r here" % request["op"])
-        request.setdefault("limit_s", 60.0)
         ticket = request.get("ticket")
         if ticket is not None and (result := self._kept.find(ticket)) is not None:
             return {"result": result}
@@ -1928,7 +2032,8 @@ class Server:
             self._outlives_host = False
             if ticket is not None and "result" in reply:
                 self._kept.keep(ticket, reply["result"])
-            _prune(self._models)
+            prune(self._models, min(KEPT_BYTES, shutil.disk_usage(self._models).free // 2))
+            drop_drafts(self._folder)
         if self._host_is_gone:
             raise HostGone
         return reply
@@ -1942,8 +2047,8 @@ class Server:
             self._on_idle()
 
         self._next_beat = 0.0  # who waits is told at once
-        end = start + float(request["wait_s"])
-        self._lease.take(str(request["owner"])[:OWNER_CAP], end, on_wait)
+        end = start + request["wait_s"]
+        self._lease.take(request["owner"][:OWNER_CAP], end, on_wait)
         return {"waited_s": time.monotonic() - start}
 
     def _note_host(self) -> None:
@@ -1951,8 +2056,6 @@ class Server:
 
     def _model_path(self, sha256: str) -> str:
         """Where a model lies; a use makes it young again."""
-        if not re.match(r"^[0-9a-f]{64}\Z", sha256):
-            raise AgentError("bad_request", "a model is named by its SHA-256, not %.80r" % sha256)
         path = os.path.join(self._models, sha256 + ".onnx")
         try:
             os.utime(path)
@@ -2007,20 +2110,61 @@ def _try_lock(fd: int) -> bool:
     return True
 
 
-def _prune(models: str) -> None:
-    """Delete the models used longest ago until the rest fits the cap, and half of the free disk.
+def prune(folder: str, cap: int = KEPT_BYTES) -> None:
+    """Delete what was not used for KEPT_S, and the oldest until KEPT_FILES and `cap` are kept.
 
-    Ages are counted from the last use of any, so that a clock that jumps deletes nothing.
+    Ages are counted from the last use of any: that the clock was set does not make all of them old.
     """
-    files = [(e.stat().st_mtime, e.stat().st_size, e.path) for e in os.scandir(models)]
+    files = []
+    for entry in os.scandir(folder):
+        with contextlib.suppress(OSError):  # another agent has just renamed or deleted it
+            files.append((entry.stat().st_mtime, entry.stat().st_size, entry.path))
     total = sum(size for _, size, _ in files)
     last = max([used for used, _, _ in files], default=0.0)
-    cap = min(MODELS_CAP_BYTES, shutil.disk_usage(models).free // 2)
-    for used, size, path in sorted(files):
-        if total <= cap or used > last - MODEL_GRACE_S:
+    for deleted, (used, size, path) in enumerate(sorted(files)):
+        fits = total <= cap and len(files) - deleted <= KEPT_FILES
+        if used > last - GRACE_S or (fits and used > last - KEPT_S):
             return
-        os.remove(path)
+        with contextlib.suppress(OSError):
+            os.remove(path)
         total -= size
+
+
+def drop_drafts(folder: str) -> None:
+    """Delete what interrupted uploads have left long ago, by the age of F/lock, touched now."""
+    lock = os.path.join(folder, "lock")
+    os.utime(lock)
+    now = os.stat(lock).st_mtime
+    for path in _paths(folder, "*/*.part"):
+        with contextlib.suppress(OSError):
+            if os.lstat(path).st_mtime < now - DRAFT_KEPT_S:
+                os.remove(path)
+
+
+def claim_folder(path: str) -> None:
+    """Have a folder for this user alone: made, or closed to others, or refused.
+
+    What others could have written into is not taken over, whatever its mode is by now.
+
+    Raises:
+        OSError: it is somebody else's, or no folder, or cannot be made; the text says which.
+    """
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    facts = os.lstat(path)
+    if not stat.S_ISDIR(facts.st_mode):
+        raise OSError("%s is a link or a file; a folder is wanted. Delete it there" % path)
+    if facts.st_uid != os.geteuid():
+        text = "%s belongs to user %d, not to this one (%d). Delete it there"
+        raise OSError(text % (path, facts.st_uid, os.geteuid()))
+    if facts.st_mode & stat.S_IWOTH:
+        text = "%s could be written by everybody, so nothing in it can be trusted. Delete it there"
+        raise OSError(text % path)
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        os.chmod(path, 0o700)
 
 
 # ---- by hand -----------------------------------------------------------------------------------
@@ -2088,6 +2232,18 @@ def _parse_arguments(argv: List[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _serve(folder: str, root: str) -> int:
+    os.umask(0o077)
+    try:
+        for path in (folder, os.path.join(folder, "models")):
+            claim_folder(path)
+    except OSError as exc:
+        sys.stderr.write("%s\n" % exc)
+        return 1
+    Server(Wire(0, _private_stdout()), folder, root).serve()
+    return 0
+
+
 def main(argv: List[str]) -> int:
     """Run one of the commands at the head of the file. Returns the exit code."""
     arguments = _parse_arguments(argv)
@@ -2095,8 +2251,7 @@ def main(argv: List[str]) -> int:
         _child()
     root = os.path.abspath(arguments.root)
     if arguments.command == "serve":
-        Server(Wire(0, _private_stdout()), os.path.abspath(arguments.folder), root).serve()
-        return 0
+        return _serve(os.path.abspath(arguments.folder), root)
     if arguments.command == "state":
         print(json.dumps(board_state(root, arguments.folder), indent=2))
         return 0

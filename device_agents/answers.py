@@ -1,5 +1,7 @@
 """Reading what an agent answered: nothing is believed before its type and range are checked."""
 
+import json
+import reprlib
 from collections.abc import Iterable
 from typing import NoReturn
 
@@ -8,6 +10,27 @@ from device_agents.errors import ProtocolError
 MAX_TEXT = 500  # our choice: the longest name or message that we keep
 MAX_DURATION_NS = 24 * 3600 * 10**9  # our choice: no inference takes a day
 MAX_BYTES = 2**50
+
+_SHOWN = reprlib.Repr()  # of any value a little, however large or deep it is
+_SHOWN.maxstring = _SHOWN.maxother = _SHOWN.maxlong = 80
+
+
+def read_json(text: str) -> object:
+    """The value that a device wrote as JSON.
+
+    Raises:
+        ValueError: it is none, or nested more deeply than any answer of ours.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+
+
+def shown(value: object) -> str:
+    """What a device said, for a message: on one line, and short."""
+    text = _SHOWN.repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class Answer:
@@ -102,11 +125,9 @@ class Answer:
 
     def refuse(self, name: str, value: object, wanted: str) -> NoReturn:
         """Raise the ProtocolError for one field."""
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
         raise ProtocolError(
-            f"{self._device}: {self._path(name)} is {shown}; it must be {wanted}. The answer is "
-            f"not used. Check the device with: nas devices doctor {self._device}",
+            f"{self._device}: {self._path(name)} is {shown(value)}; it must be {wanted}. "
+            f"The answer is not used. Check the device with: nas devices doctor {self._device}",
             device=self._device,
         )
 

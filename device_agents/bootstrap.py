@@ -1,11 +1,13 @@
 """From a bare device to one that the agent can run on, all in one folder there."""
 
+import inspect
 import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from device_agents.agent import claim_folder
 from device_agents.device_python import DevicePython, find_pythons
 from device_agents.disk import disk_error
 from device_agents.errors import DeviceUnusable, RuntimeUnavailable
@@ -22,6 +24,7 @@ _IMPORT_LIMIT_S = 120.0  # our choice: a first import from an SD card compiles e
 _INSTALL_LIMIT_S = 600.0
 _PIP_SILENCE_S = 5  # our choice: a device without a way out should not keep anyone waiting
 
+_VERSION_WORD = re.compile(r"[0-9]{1,4}\.[0-9]{1,4}[0-9A-Za-z.+-]{0,40}")
 _VERSION = "import onnxruntime; print('runtime ' + onnxruntime.__version__)"
 
 # Runs under the device's Python. A wheel is a zip file; what would land elsewhere is refused.
@@ -62,25 +65,41 @@ def prepare(transport: Transport, device: Device) -> Environment:
 
     Raises:
         PythonUnsuitable: no CPython 3.8 or newer.
+        DeviceUnusable: the folder there is somebody else's.
         RuntimeUnavailable: no onnxruntime there, and none that could be brought.
         DiskUnwritable: the disk is full, read-only or closed to this user.
         ConnectionLost, DeviceSilent: the device went away in the middle.
     """
     folder = home_folder(transport, device)
     pythons = find_pythons(transport, device)
-    agent_path = bring_agent(transport, folder)
+    agent_path = bring_agent(transport, device, pythons[0], folder)
     return _Bootstrap(transport, device, folder, agent_path).environment(pythons)
 
 
-def bring_agent(transport: Transport, folder: str) -> str:
-    """The path of the agent on a device, in the device's folder.
+def bring_agent(transport: Transport, device: Device, python: DevicePython, folder: str) -> str:
+    """The path of the agent on a device, in the device's folder, which is ours alone.
 
     Raises:
+        DeviceUnusable: the folder is somebody else's.
         DiskUnwritable, ConnectionLost, DeviceSilent: as `prepare`.
     """
+    _claim(transport, device, python, folder)
     path = f"{folder}/agents/{sha256_of(AGENT_FILE)}.py"
     transport.put(AGENT_FILE, path)
     return path
+
+
+def _claim(transport: Transport, device: Device, python: DevicePython, folder: str) -> None:
+    """Have the folder, by the agent's own function, before anything is put in it or run from it."""
+    script = f"import os, stat, sys\nos.umask(0o077)\n{inspect.getsource(claim_folder)}"
+    script += (
+        "try:\n    claim_folder(sys.argv[1])\nexcept OSError as exc:\n    sys.exit(str(exc))\n"
+    )
+    done = transport.run([python.command, "-c", script, folder], limit_s=_COMMAND_LIMIT_S)
+    if done.exit_code != 0:
+        raise _failure(done, device, folder) or DeviceUnusable(
+            f"{device.name}: {_last_line(done, of_stderr=True)}", device=device.name
+        )
 
 
 def purge(transport: Transport, device: Device) -> None:
@@ -155,6 +174,8 @@ class _Bootstrap:
         if done.exit_code != 0 or not line.startswith("runtime "):
             return None
         version = line.removeprefix("runtime ")
+        if not _VERSION_WORD.fullmatch(version):
+            return None
         if _numbers(version) < OLDEST_RUNTIME:
             logger.info("%s: onnxruntime %s is too old", self._device.name, version)
             return None
@@ -218,5 +239,5 @@ def _last_line(done: Completed, *, of_stderr: bool = False) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: (1, 31) of "1.31.0rc1"; () when there are none."""
-    parts = re.match(r"\d+(?:\.\d+)?", version)
+    parts = re.match(r"[0-9]+(?:\.[0-9]+)?", version)
     return tuple(int(part) for part in parts.group().split(".")) if parts else ()

@@ -1,12 +1,11 @@
 """The state of a device now: disk, memory, clock, load, heat, its meter, who measures there."""
 
-import json
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from device_agents.answers import Answer
+from device_agents.answers import Answer, read_json
 from device_agents.bootstrap import Environment
 from device_agents.device_python import DevicePython
 from device_agents.errors import ProtocolError, RuntimeUnavailable
@@ -17,6 +16,7 @@ from device_agents.transport import Completed, Transport
 
 _FACTS_LIMIT_S = 30.0
 _LOAD_LIMIT_S = 60.0  # our choice
+_MOST = 1e18  # our choice: bytes, seconds, degrees: nothing of it is more
 
 # Runs under the device's Python 3.8 or newer. What cannot be read is null.
 _FACTS = """
@@ -128,7 +128,7 @@ def read_facts(transport: Transport, device: Device, python: DevicePython) -> Fa
     answered_s = time.time()
     lines = [line for line in done.stdout.splitlines() if line.startswith("facts ")]
     try:
-        facts = json.loads(lines[-1].removeprefix("facts "))
+        facts = _object(read_json(lines[-1].removeprefix("facts ")))
         time_s = _number(facts["time_s"])
         return Facts(
             disk_bytes=_number(facts["disk_bytes"]),
@@ -148,12 +148,18 @@ def read_facts(transport: Transport, device: Device, python: DevicePython) -> Fa
 
 def _json(done: Completed) -> object:
     try:
-        return json.loads(done.stdout)
+        return read_json(done.stdout)
     except ValueError:
         return None
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise TypeError("facts are an object")
+    return value
 
 
 def _number(value: object) -> float | None:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) <= _MOST and math.isfinite(value) else None

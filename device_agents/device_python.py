@@ -1,11 +1,11 @@
 """The Pythons that a device has, and what wheels each of them takes."""
 
-import json
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from device_agents.answers import read_json, shown
 from device_agents.errors import ProtocolError, PythonUnsuitable
 from device_agents.inventory import LOCAL, Device
 from device_agents.transport import Transport
@@ -58,9 +58,9 @@ def find_pythons(transport: Transport, device: Device) -> list[DevicePython]:
     pythons: dict[str, DevicePython] = {}
     unsuitable: list[str] = []
     for command, facts in _all_facts(transport, device, commands).items():
-        version, implementation = str(facts.get("version")), str(facts.get("implementation"))
-        if _is_too_old(version) or implementation != "CPython":
-            unsuitable.append(f"{command} is {implementation} {version}")
+        version, implementation = facts.get("version"), facts.get("implementation")
+        if implementation != "CPython" or _is_too_old(version):
+            unsuitable.append(f"{command} is {_plain(implementation)} {_plain(version)}")
             continue
         python = _python(device, command, facts)
         pythons.setdefault(python.target.abi, python)
@@ -91,17 +91,21 @@ def _all_facts(
 
 def _facts(device: Device, command: str, text: str) -> dict[str, object]:
     try:
-        facts = json.loads(text)
-    except json.JSONDecodeError as exc:
+        facts = read_json(text)
+    except ValueError as exc:
         raise _impossible(device, command, "facts", text) from exc
     if not isinstance(facts, dict):
         raise _impossible(device, command, "facts", facts)
     return facts
 
 
-def _is_too_old(version: str) -> bool:
-    numbers = [int(part) for part in version.split(".") if part.isdigit()]
-    return tuple(numbers[:2]) < OLDEST_PYTHON
+def _is_too_old(version: object) -> bool:
+    numbers = re.match(r"([0-9]{1,3})\.([0-9]{1,3})", _plain(version))
+    return numbers is None or tuple(map(int, numbers.groups())) < OLDEST_PYTHON
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) and len(value) <= 80 else shown(value)
 
 
 def _python(device: Device, command: str, facts: dict[str, object]) -> DevicePython:
@@ -128,7 +132,7 @@ def _python(device: Device, command: str, facts: dict[str, object]) -> DevicePyt
 
 def _impossible(device: Device, command: str, key: str, value: object) -> ProtocolError:
     return ProtocolError(
-        f"{device.name}: {command} there says {key} = {value!r}, which cannot be. "
+        f"{device.name}: {command} there says {key} = {shown(value)}, which cannot be. "
         f"Check the device with: nas devices doctor {device.name}",
         device=device.name,
     )

@@ -194,7 +194,7 @@ class _Examination:
         return good(name, f"{', '.join(versions)} on {self._pythons[0].target.architecture}")
 
     def _disk(self, name: str) -> Check:
-        self._agent_path = bring_agent(self._here, self._folder)
+        self._agent_path = bring_agent(self._here, self._device, self._pythons[0], self._folder)
         error = probe_disk(self._here, self._folder, device_name=self._device.name)
         if error is not None:
             raise error

@@ -20,9 +20,24 @@
 DeviceUnusable ends a command with exit code 4, BadInventory with 2, the others with 1.
 """
 
+MAX_MESSAGE = 2000  # our choice: the longest that anybody reads
+
 
 class DeviceError(Exception):
-    """Base of all errors of this package; its text is one or two lines for the user."""
+    """Base of all errors of this package; its text is one or two lines for the user.
+
+    What a device said may be in it, so nothing that would steer a terminal stays.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message[:MAX_MESSAGE]))
+
+
+def printable(text: str) -> str:
+    """A text whose lines can be printed: any other character is replaced."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
+    )
 
 
 class BadInventory(DeviceError):

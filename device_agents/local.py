@@ -68,7 +68,7 @@ class LocalTransport:
             return
         draft = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             shutil.copyfile(source, draft)
             if sha256_of(draft) != digest:
                 raise OSError(f"{source} changed while it was copied")
@@ -136,7 +136,8 @@ class LocalStream:
         """The next whole line; see Stream."""
         deadline = time.monotonic() + limit_s
         while (line := self._lines.next_line()) is None:
-            if not select.select([self._stdout], [], [], max(0, deadline - time.monotonic()))[0]:
+            left_s = deadline - time.monotonic()  # below 0: it speaks, but ends no line
+            if left_s < 0 or not select.select([self._stdout], [], [], left_s)[0]:
                 raise DeviceSilent(
                     f"{self._device_name}: no answer within {limit_s:g} s. "
                     f"Check the device with: nas devices doctor {self._device_name}",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from device_agents.agent import ALIVE, BEAT_S, BYE, METHOD, PROTOCOL
-from device_agents.answers import Answer
+from device_agents.answers import Answer, read_json, shown
 from device_agents.errors import DeviceSilent, DeviceUnusable, ProtocolError
 from device_agents.transport import Stream
 
@@ -74,7 +74,7 @@ class AgentProtocol:
         while time.monotonic() < deadline:
             answer = self._parse(self._stream.read_line(limit_s=SILENCE_LIMIT_S))
             if answer.get("id") != number:
-                raise self._foreign(f"an answer with id {answer.get('id')!r:.40}, not {number}")
+                raise self._foreign(f"an answer with id {shown(answer.get('id'))}, not {number}")
             if "beat" not in answer:
                 return answer
             if answer["beat"] == "leased":
@@ -94,7 +94,10 @@ class AgentProtocol:
         return number
 
     def _first_answer(self, number: int) -> object:
+        end = time.monotonic() + _HELLO_LIMIT_S
         for _ in range(_MAX_BANNER_LINES):
+            if time.monotonic() > end:
+                raise self._foreign("no hello, but other lines again and again")
             line = self._stream.read_line(limit_s=_HELLO_LIMIT_S)
             with suppress(ProtocolError):
                 answer = self._parse(line)
@@ -105,8 +108,8 @@ class AgentProtocol:
     def _parse(self, line: str) -> dict[str, object]:
         self.heard = time.monotonic()
         try:
-            answer = json.loads(line)
-        except (ValueError, RecursionError) as exc:
+            answer = read_json(line)
+        except ValueError as exc:
             raise self._foreign(f"{line[:60]!r}, which is no JSON") from exc
         if not isinstance(answer, dict):
             raise self._foreign(f"{line[:60]!r}, which is no object")

@@ -173,6 +173,8 @@ class SshStream:
         """The next whole line; see Stream."""
         deadline = time.monotonic() + limit_s
         while (line := self._lines.next_line()) is None:
+            if time.monotonic() > deadline:  # it speaks, but ends no line
+                raise self._silent(limit_s)
             chunk = self._read_chunk(deadline, limit_s)
             if not chunk:
                 raise self._ended()

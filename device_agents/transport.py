@@ -87,8 +87,7 @@ class LineBuffer:
     def __init__(self, device_name: str) -> None:
         self._device_name = device_name
         self._lines: deque[bytes] = deque()
-        self._chunks: list[bytes] = []
-        self._open_bytes = 0
+        self._open = bytearray()  # one piece: a line may come byte by byte
 
     def add(self, chunk: bytes) -> None:
         """Take in a chunk.
@@ -99,8 +98,8 @@ class LineBuffer:
         *ended, rest = chunk.split(b"\n")
         for part in ended:
             self._grow(part)
-            self._lines.append(b"".join(self._chunks))
-            self._chunks, self._open_bytes = [], 0
+            self._lines.append(bytes(self._open))
+            self._open.clear()
         self._grow(rest)
 
     def next_line(self) -> str | None:
@@ -108,14 +107,13 @@ class LineBuffer:
         return self._lines.popleft().decode("utf-8", "replace") if self._lines else None
 
     def _grow(self, part: bytes) -> None:
-        self._open_bytes += len(part)
-        if self._open_bytes > MAX_LINE_BYTES:
+        self._open += part
+        if len(self._open) > MAX_LINE_BYTES:
             raise ProtocolError(
                 f"{self._device_name}: sent a line longer than {MAX_LINE_BYTES // 2**20} MiB; "
                 f"this is no agent of ours. Check it with: nas devices doctor {self._device_name}",
                 device=self._device_name,
             )
-        self._chunks.append(part)
 
 
 def sha256_of(path: Path) -> str:

@@ -40,7 +40,7 @@ class Upload:
         if self._sha256(target, source) == digest:
             return
         folder = str(PurePosixPath(target).parent)
-        self._run(["mkdir", "-p", "--", folder], path=folder)
+        self._run(["mkdir", "-p", "-m", "700", "--", folder], path=folder)
         draft = f"{target}.{secrets.token_hex(4)}.part"
         try:
             self._send(source, draft, folder)

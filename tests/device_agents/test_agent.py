@@ -234,7 +234,7 @@ def test_the_models_used_longest_ago_make_room(host):
     for age_s in (1000, 2000, 3000):
         model = host.folder / "models" / f"old{age_s}.onnx"
         model.touch()
-        os.truncate(model, agent.MODELS_CAP_BYTES * 2 // 5)  # sparse: takes no disk
+        os.truncate(model, agent.KEPT_BYTES * 2 // 5)  # sparse: takes no disk
         os.utime(model, (time.time() - age_s,) * 2)
     host.run(digest, kind="memory")
     left = {path.name for path in (host.folder / "models").iterdir()}
