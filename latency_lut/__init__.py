@@ -21,7 +21,7 @@ from latency_lut.prediction import (
 )
 from latency_lut.records import ALONE, GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
 from latency_lut.roofline import Ceilings, Roofline, roofline, touched_bytes
-from latency_lut.storage.database import driver_url, is_there
+from latency_lut.storage.database import driver_url, is_there, shown_url
 from latency_lut.storage.store import Store, open_store
 from latency_lut.transfer.transfer import TRANSFERRED
 from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
@@ -70,5 +70,6 @@ __all__ = [
     "open_store",
     "roofline",
     "sharpening_carrier",
+    "shown_url",
     "touched_bytes",
 ]

@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 import optuna
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.study import StudyDirection
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from latency_lut import StoreError, driver_url, open_store
+from latency_lut import StoreError, driver_url, open_store, shown_url
 from nas.accuracy.method import SUPERNET
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
@@ -100,7 +99,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
     except (SQLAlchemyError, RuntimeError, ImportError, ValueError) as exc:
         reason = str(exc).splitlines()[0]
         raise BadInput(
-            f"{make_url(url)!r} cannot be used as a storage: {reason}. "
+            f"{shown_url(url)} cannot be used as a storage: {reason}. "
             "Give another one with --storage, or upgrade it with: optuna storage upgrade"
         ) from exc
 

@@ -15,8 +15,11 @@ import pytest
 
 
 @contextmanager
-def postgresql_server() -> Iterator[str]:
-    """URL of an empty database on a server of our own; skips the test where there is none."""
+def postgresql_server(password: str | None = None) -> Iterator[str]:
+    """URL of an empty database on a server of our own; skips the test where there is none.
+
+    With a password the server lets nobody in without it.
+    """
     pytest.importorskip("psycopg", reason="the extra postgresql is not installed")
     programs = [shutil.which(name) or _debian(name) for name in ("initdb", "postgres")]
     if None in programs:
@@ -29,7 +32,12 @@ def postgresql_server() -> Iterator[str]:
         if user:
             shutil.chown(folder, user)
         data = Path(folder) / "data"
-        command = [initdb, "-D", data, "-U", "lut", "-A", "trust", "--no-sync"]
+        command = [initdb, "-D", data, "-U", "lut", "--no-sync"]
+        if password:
+            (Path(folder) / "password").write_text(password)
+            command += ["-A", "scram-sha-256", f"--pwfile={folder}/password"]
+        else:
+            command += ["-A", "trust"]
         made = subprocess.run(command, user=user, cwd="/", capture_output=True, check=False)
         if made.returncode:
             pytest.skip(f"initdb does not work here: {made.stderr.decode()[-200:]}")
@@ -42,7 +50,8 @@ def postgresql_server() -> Iterator[str]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            url = f"postgresql://lut@127.0.0.1:{port}/postgres"
+            login = f"lut:{password}" if password else "lut"
+            url = f"postgresql://{login}@127.0.0.1:{port}/postgres"
             _wait_for(url, server)
             yield url
         finally:

@@ -1,7 +1,6 @@
 """From a storage URL to an engine, and from a database's errors to ours."""
 
 import contextlib
-import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from latency_lut.errors import StoreError
 from latency_lut.storage.migration import is_current, upgrade
 
-_PASSWORD = re.compile(r"(?<=:)[^:@/]+@")
+_SECRETS = ("password", "sslpassword")  # in the part of a URL behind the question mark
 _BUSY_S = 60  # a transaction of ours takes milliseconds; Optuna's may be many in a row
 _WRITES, _WAIT_S = "lut_writes", "lut_wait_s"
 _POSTGRESQL = "postgresql+psycopg"
@@ -104,7 +103,17 @@ def is_there(url: str) -> bool:
 
 def shown(url: URL) -> str:
     """The URL without its password."""
-    return url.render_as_string(hide_password=True)
+    hidden = {name: "***" for name in url.query if name in _SECRETS}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be shown to anybody.
+
+    Raises:
+        StoreError: no URL, or of another kind of database.
+    """
+    return shown(_parsed(url))
 
 
 def driver_url(url: str) -> str:
@@ -119,11 +128,14 @@ def driver_url(url: str) -> str:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError):  # whose texts may hold the password
+        words = "with a password in it" if "@" in url or "postgresql" in url else repr(url)
         raise StoreError(
-            f"storage {_PASSWORD.sub('***@', url)!r} is no URL; "
-            "expected for example sqlite:///results/nas.db"
-        ) from exc
+            f"storage {words} is no URL; expected for example sqlite:///results/nas.db "
+            "or postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from None
+    if "@" in (parsed.host or ""):
+        raise StoreError("storage: in the password of the URL write @ as %40, / as %2F, : as %3A")
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername=_POSTGRESQL)
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):

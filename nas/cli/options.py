@@ -1,5 +1,6 @@
 """Options that several commands share, each defined once."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -89,6 +90,6 @@ def storage_words(storage: str) -> str:
     """` --storage URL` for a command that is shown, passwords hidden; nothing for the default."""
     if storage == DEFAULT_STORAGE:
         return ""
-    from sqlalchemy.engine import make_url
+    from latency_lut import shown_url
 
-    return f" --storage {make_url(storage).render_as_string(hide_password=True)}"
+    return f" --storage {shlex.quote(shown_url(storage))}"

@@ -18,9 +18,9 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from latency_lut import StoreError, driver_url
+from latency_lut import StoreError, driver_url, shown_url
 from nas.errors import BadInput, StudyError
 
 _SQLITE_WAIT_S = 60  # our choice: how long a reader waits for a search to end its commit
@@ -36,7 +36,10 @@ def open_read_only(url: str) -> "ReadOnlyStorage":
     Raises:
         BadInput: nothing there, no studies in it, another version of Optuna's, or out of reach.
     """
-    shown = _without_password(url)
+    try:
+        shown = shown_url(url)
+    except StoreError as exc:
+        raise BadInput(str(exc)) from exc
     _check_file(url, shown)
     try:
         backend = optuna.storages.RDBStorage(
@@ -175,13 +178,6 @@ def with_listed_constraints(trial: FrozenTrial) -> FrozenTrial:
 
 def _refuse() -> NoReturn:
     raise StudyError("the dashboard only shows studies; change them with the nas commands")
-
-
-def _without_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError as exc:
-        raise BadInput("this is no storage URL; one is sqlite:///results/nas.db") from exc
 
 
 def _database_reason(error: StorageInternalError) -> str:
