@@ -62,6 +62,10 @@ class Device:
             raise self._bad("threads", f"from 1 to {MAX_THREADS}")
         if self.governor not in ("performance", "keep"):
             raise self._bad("governor", "performance or keep")
+        for field in ("key_file", "known_hosts_file"):
+            path = getattr(self, field)
+            if path is not None and not path.isprintable():
+                raise self._bad(field, "a path that can be printed")
         check_folder(self.folder, self.name)
 
     def _check_types(self) -> None:
@@ -92,7 +96,8 @@ def check_folder(folder: str, device_name: str) -> None:
         BadInventory: empty, absolute, the home folder itself, or leading out of it.
     """
     parts = PurePosixPath(folder).parts
-    if not parts or folder.startswith(("/", "~", "-")) or ".." in parts or "\0" in folder:
+    outside = folder.startswith(("/", "~", "-")) or ".." in parts
+    if not parts or outside or not folder.isprintable():
         raise BadInventory(
             f"device {device_name!r}: folder is {folder!r}; it must lie below the home folder, "
             "such as .edge-nas"

@@ -115,10 +115,10 @@ def _lookup(alias: str, text: str, overrides: _Overrides) -> Mapping[str, str]:
 
 def _key_files(options: Mapping[str, str], override: str | None) -> tuple[Path, ...]:
     if override is not None:
-        return (Path(override).expanduser(),)
+        return (_path(override),)
     named = options.get("identityfile")
     if named:
-        files = [Path(name).expanduser() for name in named]
+        files = [_path(name) for name in named]
     else:
         files = [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS]
     return tuple(file for file in files if file.is_file())
@@ -126,10 +126,17 @@ def _key_files(options: Mapping[str, str], override: str | None) -> tuple[Path, 
 
 def _known_hosts(options: Mapping[str, str], override: str | None) -> tuple[Path, ...]:
     if override is not None:
-        return (Path(override).expanduser(),)
+        return (_path(override),)
     named = options.get("userknownhostsfile", "~/.ssh/known_hosts").split()
-    files = [Path(name).expanduser() for name in named]
+    files = [_path(name) for name in named]
     return (*files, Path("/etc/ssh/ssh_known_hosts"))
+
+
+def _path(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as exc:
+        raise BadInventory(f"{name}: there is no such home folder; write the path in full") from exc
 
 
 def _config_text(path: Path) -> str:

@@ -11,6 +11,7 @@ _MINUTES = ("train_minutes", "profile_minutes", "accuracy_minutes")
 _ABOVE_0 = ("max_latency_ms", "max_memory_mib", *_MINUTES)
 _FEWEST = 10  # of which something can be learnt
 _SCORED = 100  # our choice
+_LONGEST_NAME = 200  # bytes: a file's name may have 255, and Optuna's column 512 characters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class SearchRequest:
     until_converged: bool = False
 
     def __post_init__(self) -> None:
+        check_study_name(self.study)
         for name in _ABOVE_0:
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -77,6 +79,19 @@ class SearchRequest:
         for restriction in self.only:
             words += ["--only", restriction]
         return shlex.join(words)
+
+
+def check_study_name(name: str) -> None:
+    """Raises BadInput for what cannot be shown, or be the name of a study's folder and a command's.
+
+    Studies of others may be called so; ours are not.
+    """
+    odd = not name.isprintable() or "/" in name or name.startswith((".", "-"))
+    if odd or not 0 < len(name.encode("utf-8", "replace")) <= _LONGEST_NAME:
+        raise BadInput(
+            f"--study {name!r:.80}: take a name that can be printed, without / and not beginning "
+            "with . or -"
+        )
 
 
 def _option(name: str) -> str:

@@ -1,5 +1,6 @@
 """`nas lut`: what a device's LUT holds."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,7 +68,8 @@ def show_lut(
     elif rows:
         _show_segments(rows, f"{space} on {device}", ceilings)
     else:
-        show(f"no segment of {space} known; fill: nas profile --space {space} --device {device}")
+        fill = shlex.join(["nas", "profile", "--space", space, "--device", device])
+        show(f"no segment of {space} known; fill: {fill}")
 
 
 def _show_segments(rows: Sequence["Row"], where: str, ceilings: "Ceilings | None") -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 _STDERR = Console(stderr=True)
 _PIPE_WIDTH = 140
@@ -25,6 +27,8 @@ _COLUMNS = (
 _LOCK = threading.Lock()
 _progress: Progress | None = None
 _bars = 0
+# Control characters but for the end of a line, halves of characters, changes of direction.
+_STEERING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 Report = Callable[[float, float | None, str], None]
 """Share done in [0, 1], seconds left (None: estimated from the share), and a few words."""
@@ -38,24 +42,24 @@ def print_json(document: object) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table on stdout; numbers to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=Text(_printable(title)), title_justify="left", title_style="bold")
     for i, column in enumerate(columns):
         numeric = all(isinstance(row[i], int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(cell) for cell in row))
+        table.add_row(*(Text(_printable(_text(cell))) for cell in row))  # no markup
     # A pipe or a file has no width of its own; Rich would take 80 columns and fold the cells.
     Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
 
 
 def say(text: str) -> None:
     """A line for a person, on stderr."""
-    _STDERR.print(text, highlight=False, markup=False, soft_wrap=True)
+    _STDERR.print(_printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def show(text: str) -> None:
     """A line of a command's result, on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(_printable(text) + "\n")
 
 
 @contextlib.contextmanager
@@ -101,6 +105,11 @@ def time_left(seconds: float | None) -> str:
         return ""
     minutes, rest = divmod(round(seconds), 60)
     return f"about {minutes} min {rest} s left" if minutes else f"about {rest} s left"
+
+
+def _printable(text: str) -> str:
+    """Without what would steer a terminal: a name may come from a board or a shared storage."""
+    return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _text(cell: object) -> str:

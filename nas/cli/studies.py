@@ -1,5 +1,6 @@
 """`nas search` and what one does with a study: front, verify, report, dashboard, export."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -137,7 +138,7 @@ def search(
     if gain is not None:
         say(f"another network is expected to add {gain:.2%} to the front's hypervolume at most")
     _tell_precision(precision)
-    say(f"next: nas verify {study}   measures this front on {device}")
+    say(f"next: nas verify {shlex.quote(study)}   measures this front on {device}")
 
 
 def front(
@@ -227,19 +228,29 @@ def dashboard(
         int, typer.Option("--port", min=1, max=65535, help="On which to listen.")
     ] = 8080,
     host: Annotated[
-        str, typer.Option("--host", help="0.0.0.0 opens it to everybody on the network.")
+        str,
+        typer.Option(
+            "--host",
+            help="On which to listen. 0.0.0.0 opens it, without a password, to everybody who "
+            "reaches this machine.",
+        ),
     ] = "127.0.0.1",
     storage: Storage = DEFAULT_STORAGE,
     devices: Devices = DEFAULT_DEVICES,
     json: Json = False,
 ) -> None:
     """Serve Optuna's dashboard on the storage, read-only, until Ctrl-C."""
-    from nas.dashboard.server import serve
+    from nas.dashboard.server import is_this_machine, serve
 
     url = f"http://{host}:{port}/"
     if json:
         print_json({"url": url})
     say(f"dashboard: {url}   (Ctrl-C ends it)")
+    if not is_this_machine(host):
+        say(
+            "it is open, without a password and unencrypted, to everybody who reaches this "
+            "machine: they can read every study in the storage, and change none"
+        )
     serve(storage, port=port, host=host)
 
 

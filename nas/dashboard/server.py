@@ -1,11 +1,14 @@
 """Optuna's dashboard on our studies: served read-only, with note and pictures of the front."""
 
+import contextlib
+import ipaddress
 import json
 import logging
 import warnings
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -25,6 +28,15 @@ _READING = ("GET", "HEAD")
 _REFUSAL = "This dashboard only shows studies; change them with the nas commands."
 _FRONT_PLOT = "edge-nas-front"
 _AGREEMENT_PLOT = "edge-nas-measured-against-predicted"
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    if host == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return False
 
 
 def serve(storage_url: str, *, port: int, host: str = "127.0.0.1") -> None:
@@ -48,6 +60,8 @@ def open_server(storage_url: str, *, port: int, host: str = "127.0.0.1") -> WSGI
         BadInput: no readable studies at the URL, or the port cannot be had.
     """
     app = dashboard_app(storage_url)
+    if is_this_machine(host):
+        app = _refusing_other_names(app)
     try:
         return make_server(
             host, port, app, server_class=_ThreadedServer, handler_class=_QuietHandler
@@ -104,6 +118,25 @@ def _refusing_writes(app: WSGIApplication) -> WSGIApplication:
         return [body]
 
     return guarded
+
+
+def _refusing_other_names(app: WSGIApplication) -> WSGIApplication:
+    """Against a page on the web whose name is made to lead here, so that its script may read us."""
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if is_this_machine(_name_asked_for(environ)):
+            return app(environ, start_response)
+        body = b"This dashboard is for this machine; open it as localhost."
+        start_response("403 Forbidden", [("Content-Type", "text/plain")])
+        return [body]
+
+    return guarded
+
+
+def _name_asked_for(environ: WSGIEnvironment) -> str:
+    with contextlib.suppress(ValueError):
+        return urlsplit(f"//{environ.get('HTTP_HOST', '')}").hostname or ""
+    return ""
 
 
 def _only_feasible_best(callback: Callable[..., Any]) -> Callable[..., Any]:

@@ -42,8 +42,15 @@ def load_data(reference: str, *, context: int = _DEFAULT_CONTEXT) -> Data:
     if not colon and kind in _BY_NAME:
         return _BY_NAME[kind](context)
     if kind in _BY_PATH and place:
-        return _BY_PATH[kind](Path(place).expanduser(), context)
+        return _BY_PATH[kind](_path(place), context)
     raise DataError(f"unknown data {reference!r}; {_advice(kind)}")
+
+
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as exc:
+        raise DataError(f"{text}: there is no such home folder; write the path in full") from exc
 
 
 def _advice(kind: str) -> str:

@@ -10,6 +10,7 @@ from nas.dashboard.server import annotate
 from nas.front_row import FrontRow, Report, SegmentShare
 from nas.open_study import OpenStudy
 from nas.report.files import ReportFiles, front_frame, write_report
+from nas.search_request import check_study_name
 from nas.study import read_commands
 from nas.units import MS
 from nas.workspace import guessing
@@ -51,7 +52,13 @@ def study_report(opened: OpenStudy, storage_url: str) -> Report:
 
 
 def write_study_report(opened: OpenStudy, storage_url: str, folder: Path | None) -> ReportFiles:
-    """Writes the report's files and attaches note and plots to the study."""
+    """Writes the report's files and attaches note and plots to the study.
+
+    Raises:
+        BadInput: no folder is given, and the study's name cannot be that of one.
+    """
+    if folder is None:
+        check_study_name(opened.name)  # of others in the same storage it may lead anywhere
     report = attach_report(opened, storage_url)
     return write_report(report, folder or _REPORTS / report.study)
 

@@ -1,5 +1,6 @@
 """The hand-made networks of a study's space, scored and measured as its front was."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -122,8 +123,9 @@ def _verified_front(opened: OpenStudy, rig: Rig) -> Front:
     left = sum(not row.verified for row in front.rows)
     if left:
         other = "" if rig.device.name == opened.settings.device else f" --device {rig.device.name}"
+        first = f"nas verify {shlex.quote(opened.name)}{other}"
         raise BadInput(
             f"{left} of {len(front.rows)} networks on the front of {opened.name!r} are not "
-            f"measured on {rig.device.name!r}; first run: nas verify {opened.name}{other}"
+            f"measured on {rig.device.name!r}; first run: {first}"
         )
     return front

@@ -1,5 +1,6 @@
 import json
 import shutil
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -7,7 +8,9 @@ from contextlib import contextmanager
 
 import optuna
 import pytest
+from typer.testing import CliRunner
 
+from nas.cli.app import app
 from nas.dashboard.server import annotate, open_server
 from nas.errors import BadInput
 from tests.nas.front_rows import made_up_report, made_up_row
@@ -138,6 +141,38 @@ def test_a_request_to_change_something_is_refused_with_one_line(url, study):
             reason = json.load(caught.value)["reason"]
             assert reason.startswith("This dashboard only shows studies")
     assert len(study.trials) == TRIALS
+
+
+def test_it_is_for_this_machine_unless_told_otherwise(url, study):
+    with open_server(url, port=0) as server:
+        assert server.socket.getsockname()[0] == "127.0.0.1"
+    with open_server(url, port=0, host="0.0.0.0") as server:
+        assert server.socket.getsockname()[0] == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    "name", ["evil.example", "evil.example:80", "", "[", "127.0.0.1.evil.example"]
+)
+def test_a_page_whose_name_leads_here_cannot_read_it(url, study, name):
+    with serving(url) as address:
+        request = urllib.request.Request(f"{address}/api/studies/1", headers={"Host": name})
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request)
+        assert caught.value.code == 403
+        for mine in ("localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080"):
+            request = urllib.request.Request(f"{address}/api/studies/1", headers={"Host": mine})
+            assert urllib.request.urlopen(request).status == 200
+
+
+def test_to_open_it_is_said_to_be_what_it_is(url, study):
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        command = ["dashboard", "--port", str(taken.getsockname()[1]), "--storage", url]
+        opened = CliRunner().invoke(app, [*command, "--host", "0.0.0.0"])
+        closed = CliRunner().invoke(app, command)
+    assert "without a password and unencrypted, to everybody" in opened.stderr
+    assert "without a password" not in closed.stderr
 
 
 def test_a_port_in_use_is_told_with_the_way_out(url, study):
