@@ -1146,7 +1146,7 @@ def _run_job(job: Json) -> Json:
     result = {
         "threads": job["threads"],
         "cores": cores,
-        "model_sha256": _checked_sha256(job),
+        "model_sha256": _checked_sha256(job["path"], job["model"]),
         "canary_before_ns": None,
         "canary_between_ns": [],
         "canary_after_ns": None,
@@ -1201,6 +1201,7 @@ def _time_phases(ort: Any, session: Any, job: Json, phases: List[PhaseRun]) -> J
     """Time the phases in turns, a canary between any two visits. Returns the canaries' times."""
     canary = None
     if job["canary_path"]:
+        _checked_sha256(job["canary_path"], job["canary"])
         canary = Canary(ort, job["canary_path"], job["threads"], job["provider"])
     gc.disable()
     timers = [Timer(phase.bind(ort, session), job["max_seconds_per_phase"]) for phase in phases]
@@ -1275,16 +1276,16 @@ def _add_energy(ort: Any, session: Any, job: Json, phases: List[PhaseRun]) -> Op
     return None
 
 
-def _checked_sha256(job: Json) -> str:
-    """The hash of the model's bytes as they lie on this disk now, compared with the one asked."""
+def _checked_sha256(path: str, wanted: Optional[str]) -> str:
+    """The hash of a model's bytes as they lie on this disk now, compared with the one asked."""
     digest = hashlib.sha256()
     try:
-        with open(job["path"], "rb") as file:
+        with open(path, "rb") as file:
             for chunk in iter(lambda: file.read(2**20), b""):
                 digest.update(chunk)
     except OSError as exc:
         raise AgentError("model", "the model cannot be read: %s" % exc.strerror) from exc
-    if job["model"] not in (None, digest.hexdigest()):
+    if wanted not in (None, digest.hexdigest()):
         raise AgentError("model", "the model on the device is not the one that was sent")
     return digest.hexdigest()
 

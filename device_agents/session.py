@@ -183,14 +183,14 @@ class Session:
             DeviceLeased: another host did so for longer than `wait_s`.
         """
         name, waiting = self.device.name, Waiting(self.device.name, wait_s)
-        answer = self._agent.ask(
-            {"op": "lease", "owner": this_host(), "wait_s": wait_s},
-            limit_s=wait_s + _SLACK_S,
-            on_leased=lambda lease: waiting.tell(Holder.read(lease, device=name)),
-        )
-        if "error" in answer:
-            raise self._failure(answer["error"], "lease", waiting.holder)
-        with Keeper(self._agent.say_alive):
+        with Keeper(self._agent.say_alive):  # who waits is there, too
+            answer = self._agent.ask(
+                {"op": "lease", "owner": this_host(), "wait_s": wait_s},
+                limit_s=wait_s + _SLACK_S,
+                on_leased=lambda lease: waiting.tell(Holder.read(lease, device=name)),
+            )
+            if "error" in answer:
+                raise self._failure(answer["error"], "lease", waiting.holder)
             yield
 
     def upload(self, model: Path) -> str:

@@ -58,13 +58,17 @@ def test_a_host_may_take_its_lease_twice(start_host):
     assert "result" in take(first, wait_s=0.0)
 
 
-def silent_agent(start_host, tmp_path):
+def silent_agent_file(tmp_path):
     """An agent that believes a host gone after a second."""
     short = tmp_path / "short.py"
     text = AGENT.read_text().replace("HOST_SILENCE_S = 30.0", "HOST_SILENCE_S = 1.0")
     assert "HOST_SILENCE_S = 1.0" in text
     short.write_text(text)
-    return start_host(agent=short)
+    return short
+
+
+def silent_agent(start_host, tmp_path):
+    return start_host(agent=silent_agent_file(tmp_path))
 
 
 def test_a_host_that_fell_silent_loses_its_lease_and_its_job(start_host, tmp_path):
@@ -124,6 +128,25 @@ def test_two_sessions_share_no_device(caplog):
     assert "wait longer: --wait MINUTES" in str(caught.value)
     with open_session(LOCAL, wait_s=5):
         pass
+
+
+def test_a_host_that_waits_for_long_is_not_thought_gone(monkeypatch, tmp_path):
+    monkeypatch.setattr(lease, "ALIVE_S", 0.2)
+    monkeypatch.setattr("device_agents.bootstrap.AGENT_FILE", silent_agent_file(tmp_path))
+    held, free = threading.Event(), threading.Event()
+
+    def hold():
+        with open_session(LOCAL, wait_s=0):
+            held.set()
+            free.wait(60)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(60)
+    threading.Timer(2.5, free.set).start()  # more than twice what the agent takes for silence
+    with open_session(LOCAL, wait_s=60) as session:
+        assert session.identity
+    holder.join()
 
 
 def test_a_session_without_a_lease_shares_the_device():

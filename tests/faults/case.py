@@ -144,12 +144,12 @@ def run_case(
         while case.codes[-1] != 0 and len(case.codes) < MOST_RUNS:
             case.process = case.start()
             case.finish()
+        assert case.codes[-1] == 0, (case.codes, case.said)
+        return _judged(case, fault, seed, struck_s, time.monotonic() - start, expected)
     finally:
         for undo in reversed(case.later):
             undo()
         board.mend()
-    assert case.codes[-1] == 0, (case.codes, case.said)
-    return _judged(case, fault, seed, struck_s, time.monotonic() - start, expected)
 
 
 def _first_run(case: Case, fault: Fault, struck_s: float) -> None:

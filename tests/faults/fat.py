@@ -39,7 +39,7 @@ class Sums(Block):
         return {"x": TensorSpec((1, 8), torch.float32)}
 
 
-def fat() -> Space:
+def fat(task: ImageTask | None = None) -> Space:
     """Four places with four blocks each; one of them is fat."""
 
     def place(number: int) -> Place:
@@ -53,7 +53,7 @@ def fat() -> Space:
     options = (1, 2, 3, 4)
     return Space(
         name="fat",
-        task=ImageTask(),
+        task=task or ImageTask(),
         choices=(
             Choice("times0", (*options, _TIMES)),
             *(Choice(f"times{i}", options) for i in (1, 2, 3)),

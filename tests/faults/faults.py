@@ -14,10 +14,6 @@ from tests.faults.case import Case, Fault
 
 HERE = Path(__file__).parent
 FAT = ("--space", f"{HERE / 'fat.py'}:fat")
-KILL = (
-    "for p in /proc/[0-9]*; do case \"$(tr '\\0' ' ' < $p/cmdline 2>&1)\" in "
-    "*'{}'*) kill -9 ${{p#/proc/}} 2>&1;; esac; done; true"
-)
 LAST_MODEL = "ls -t ~/.edge-nas/models/*.onnx | head -n 1"
 DAMAGE = f"f=$({LAST_MODEL}); printf XXXX | dd of=$f bs=1 seek=200 conv=notrunc 2>&1"
 SITE = "~/.local/lib/python3.11/site-packages"
@@ -35,6 +31,15 @@ def in_shell(command: str) -> Callable[[Case], None]:
         case.board.shell(command)
 
     return run
+
+
+def kill_program(argument: str) -> str:
+    """A shell command that kills Pythons with this argument, and not the shell that it is of."""
+    pattern = f"*' {argument[0]}''{argument[1:]} '*"
+    return (
+        "for p in /proc/[0-9]*; do case \"$(tr '\\0' ' ' < $p/cmdline 2>&1)\" in "
+        f"{pattern}) kill -9 ${{p#/proc/}} 2>&1;; esac; done; true"
+    )
 
 
 def both(*steps: Callable[[Case], None]) -> Callable[[Case], None]:
@@ -74,7 +79,7 @@ def refuse_key(case: Case) -> None:
     link.run(["mv", ".ssh/authorized_keys", ".ssh/kept"], limit_s=30)
     back = functools.partial(link.run, ["mv", ".ssh/kept", ".ssh/authorized_keys"], limit_s=30)
     case.later.append(back)
-    link.run(["sh", "-c", KILL.format(" serve ")], limit_s=30)
+    link.run(["sh", "-c", kill_program("serve")], limit_s=30)
 
 
 def take_key(case: Case) -> None:
@@ -151,8 +156,8 @@ def wait_for_second(case: Case) -> None:
 LOST = r"Trying again in|is back|put aside|Try again"
 
 FAULTS: dict[str, Fault] = {
-    "the agent is killed": Fault(strike=in_shell(KILL.format(" serve ")), says=LOST),
-    "the measuring child is killed": Fault(strike=in_shell(KILL.format(" child ")), says="crash"),
+    "the agent is killed": Fault(strike=in_shell(kill_program("serve")), says=LOST),
+    "the measuring child is killed": Fault(strike=in_shell(kill_program("child")), says="crash"),
     "the workstation's process is killed": Fault(strike=kill_workstation),
     "Ctrl-C": Fault(strike=interrupt(1), says="stopped; what was done so far is kept", ends=(0, 1)),
     "Ctrl-C twice": Fault(strike=interrupt(2), says="stopped|kept"),
@@ -187,8 +192,10 @@ FAULTS: dict[str, Fault] = {
     "its disk is read-only before": Fault(
         before=on_board("readonly"), mend=on_board("writable"), says="read-only", ends=(4,)
     ),
-    "its disk becomes read-only": Fault(
-        strike=on_board("readonly"), mend=on_board("writable"), says="[Rr]ead-only"
+    "its disk is read-only after a reboot": Fault(
+        strike=both(on_board("reboot"), on_board("readonly")),
+        mend=on_board("writable"),
+        says="[Rr]ead-only",
     ),
     "its home is not writable": Fault(
         before=in_shell("rm -rf ~/.edge-nas; chmod 500 ~"),
