@@ -57,6 +57,9 @@ class Member(Protocol[_JobIn, P, _ResultOut]):
     def come_back(self, exc: DeviceError) -> None:
         """Reach the device again after `exc`; raises DeviceError when that takes too long."""
 
+    def hurry(self) -> None:
+        """Nothing is left to do: let `come_back` wait no longer; from any thread."""
+
     def put_aside(self, exc: DeviceError) -> None:
         """It is asked no more, for this reason."""
 
@@ -166,6 +169,8 @@ class Pool(Generic[J, P, R]):
                     return job
                 if self._in_flight == 0:
                     self._end()
+                    for lost in self._members:
+                        lost.hurry()
                 else:
                     self._changed.wait()
             return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from device_agents.answers import Answer
 from device_agents.bootstrap import Environment, prepare
+from device_agents.disk import disk_error, probe_disk
 from device_agents.errors import (
     DeviceError,
     DeviceLeased,
@@ -193,6 +194,16 @@ class Session:
                 raise self._failure(answer["error"], "lease", waiting.holder)
             yield
 
+    def try_disk(self) -> None:
+        """Write a little there, to know whether the next model has a chance.
+
+        Raises:
+            DiskUnwritable: the disk is full, read-only or closed to this user.
+        """
+        found = probe_disk(self._transport, self._folder, device_name=self.device.name)
+        if found is not None:
+            raise found
+
     def upload(self, model: Path) -> str:
         """Have a model on the device; its SHA-256. It is sent once in a session.
 
@@ -258,7 +269,9 @@ class Session:
                 device=name,
             )
         if kind == "disk":
-            return DiskUnwritable(f"{name}: {message}. Free some space there", device=name)
+            return disk_error(message, device_name=name, path=self._folder) or DiskUnwritable(
+                f"{name}: {message}. Free some space there", device=name
+            )
         if subject == "identify":
             return RuntimeUnavailable(
                 f"{name}: the runtime does not work there: {message}\n"

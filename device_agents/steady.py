@@ -1,4 +1,4 @@
-"""A session that comes back: boards reboot, cables are pulled, agents are killed."""
+"""A session that comes back: boards reboot and fill up, cables are pulled, agents are killed."""
 
 import logging
 import threading
@@ -13,6 +13,7 @@ from device_agents.errors import (
     DeviceSilent,
     DeviceUnreachable,
     DeviceUnusable,
+    DiskUnwritable,
     ProtocolError,
     first_sentence,
 )
@@ -29,13 +30,14 @@ logger = logging.getLogger(__name__)
 PATIENCE_S = 300.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 30.0
 MOST_LOSSES = 3
-PASSING = (ConnectionLost, DeviceSilent, DeviceUnreachable, ProtocolError)
+# A full disk is mostly freed by what filled it, a read-only one by the next start of the board.
+PASSING = (ConnectionLost, DeviceSilent, DeviceUnreachable, DiskUnwritable, ProtocolError)
 
 
 class SteadySession:
     """A `Session` on a device, opened again whenever it is lost.
 
-    One thread at a time, but for `upload` and `stop`. Made by `open_steady_session`.
+    One thread at a time, but for `upload`, `hurry` and `stop`. Made by `open_steady_session`.
     """
 
     def __init__(
@@ -51,7 +53,8 @@ class SteadySession:
         self.device = device
         self._canary, self._wait_s, self._patience_s = canary, wait_s, patience_s
         self._stopped = threading.Event()
-        self._sleep, self._clock = sleep or self._stopped.wait, clock
+        self._hurried = threading.Event()
+        self._sleep, self._clock = sleep or self._hurried.wait, clock
         self._stack = ExitStack()
         self._session: Session | None = None
         self._identity: Identity | None = None
@@ -92,6 +95,7 @@ class SteadySession:
             DeviceError: as there; of a device that stays away after `PATIENCE_S`.
         """
         losses = 0
+        self._hurried.clear()
         while True:
             try:
                 return self._opened().run(job, model, name=name)
@@ -106,12 +110,15 @@ class SteadySession:
         """Open the session again after `exc` ended it.
 
         Raises:
-            DeviceUnusable, ProtocolError: not within `PATIENCE_S`, or as another device profile.
+            DeviceUnusable, ProtocolError: not within `PATIENCE_S`, or as another device profile;
+                `hurry` was called.
         """
         end, pause_s = self._clock() + self._patience_s, _FIRST_PAUSE_S
         while self._session is None:
             logger.warning("%s. Trying again in %.0f s", first_sentence(exc), pause_s)
             self._sleep(pause_s)
+            if self._hurried.is_set() or self._stopped.is_set():
+                raise exc
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
                 self._reopen()
@@ -143,12 +150,17 @@ class SteadySession:
         """Give the device back. Harmless when called twice."""
         self._stack.close()
 
+    def hurry(self) -> None:
+        """No longer wait for the device to come back, until the next job; from any thread."""
+        self._hurried.set()
+
     def stop(self) -> None:
         """End what the device measures, and any waiting for it to come back; from any thread.
 
         Who runs a job then is told that the connection was lost.
         """
         self._stopped.set()
+        self._hurried.set()
         session = self._session
         if session is not None:
             session.leave()
@@ -166,6 +178,7 @@ class SteadySession:
         session = self._entered(max(self._wait_s, self._patience_s), stack)
         try:
             self._check_same(session.identity)
+            session.try_disk()
         except DeviceUnusable:
             stack.close()
             raise

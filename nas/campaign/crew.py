@@ -147,6 +147,10 @@ class _Member:
     def come_back(self, exc: DeviceError) -> None:
         self._rig.presence.is_lost(exc)
         self._rig.session.come_back(exc)
+        self._rig.presence.measures(None)
+
+    def hurry(self) -> None:
+        self._rig.session.hurry()
 
     def put_aside(self, exc: DeviceError) -> None:
         self._rig.presence.is_put_aside(exc)

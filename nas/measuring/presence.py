@@ -39,7 +39,9 @@ class Presence:
     def __exit__(self, *exc_info: object) -> None:
         self._ended.set()
         self._thread.join()
-        if self._state.state != "put aside":
+        if self._state.state == "lost":
+            self._change(owner=None, wait_s=_LAST_WAIT_S)
+        elif self._state.state == "measuring":
             self._change(state="free", doing=None, owner=None, reason=None, wait_s=_LAST_WAIT_S)
 
     def measures(self, what: str | None) -> None:

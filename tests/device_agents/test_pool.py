@@ -5,7 +5,7 @@ from collections import Counter, deque
 
 import pytest
 
-from device_agents.errors import ConnectionLost, DiskUnwritable, JobFailed
+from device_agents.errors import ConnectionLost, DiskUnwritable, JobFailed, RuntimeUnavailable
 from device_agents.pool import Pool
 
 
@@ -41,7 +41,7 @@ class Board:
         self.script, self.comes_back = deque(script), comes_back
         self.barrier = barrier
         self.prepared, self.aside, self.returns = [], [], 0
-        self.stopped = threading.Event()
+        self.stopped, self.hurried = threading.Event(), threading.Event()
 
     def prepare(self, job):
         self.prepared.append(job)
@@ -60,6 +60,9 @@ class Board:
         self.returns += 1
         if not self.comes_back:
             raise lost(self.name)
+
+    def hurry(self):
+        self.hurried.set()
 
     def put_aside(self, exc):
         self.aside.append(str(exc))
@@ -129,11 +132,30 @@ def test_a_device_that_does_not_come_back_is_put_aside():
 
 
 def test_what_does_not_pass_by_itself_is_not_tried_again():
-    full = DiskUnwritable("full: no space left. Free some", device="full")
-    board = Board("full", full)
-    with pytest.raises(DiskUnwritable):
+    bare = RuntimeUnavailable("bare: no onnxruntime. Install it", device="bare")
+    board = Board("bare", bare)
+    with pytest.raises(RuntimeUnavailable):
         Pool([board], Numbers(4)).run()
     assert board.returns == 0
+
+
+def test_a_disk_that_was_full_for_a_while_is_no_reason_to_put_a_device_aside():
+    work = Numbers(4)
+    full = DiskUnwritable("full: no space left. Free some", device="full")
+    assert Pool([Board("full", full, full)], work).run() == {}
+    assert sorted(work.numbers) == [0, 1, 2, 3]
+
+
+def test_when_all_is_done_a_lost_device_is_waited_for_no_longer():
+    class Away(Board):
+        def come_back(self, exc):
+            assert self.hurried.wait(10)
+            raise exc
+
+    work = Numbers(6)
+    away = Away("away", lost("away"), barrier=(b := threading.Barrier(2)))
+    assert Pool([away, Board("there", barrier=b)], work).run() == {}  # nor is it put aside
+    assert sorted(work.numbers) == list(range(6))
 
 
 def test_when_no_device_is_left_the_last_reason_is_told():

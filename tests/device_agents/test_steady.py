@@ -121,6 +121,17 @@ def test_a_device_that_stays_away_is_given_up_after_a_while(models, monkeypatch)
     session.close()
 
 
+def test_a_device_that_is_not_needed_any_more_is_not_waited_for():
+    session = SteadySession(LOCAL, sleep=lambda _: session.hurry())
+    session.open()
+    session.device = replace(LOCAL, name="board1", host="127.0.0.1", port=1)
+    cut = ConnectionLost("board1: it was cut", device="board1")
+    session._drop(cut)
+    with pytest.raises(ConnectionLost, match="it was cut"):
+        session.come_back(cut)
+    session.close()
+
+
 @pytest.mark.usefixtures("hasty")
 def test_a_device_that_comes_back_as_another_is_refused(models, lonely_home, monkeypatch):
     with open_steady_session(LOCAL) as session:

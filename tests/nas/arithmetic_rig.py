@@ -62,6 +62,9 @@ class ArithmeticSession:
     def come_back(self, exc: DeviceError) -> None:
         pass
 
+    def hurry(self) -> None:
+        pass
+
     def run(
         self, job: Job, model: Path, *, name: str | None = None, insist: bool = True
     ) -> JobResult:
