@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -169,13 +170,24 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of this test run's own; it is taken down when the run ends, however it ends."""
+    with open_lab(tmp_path_factory.mktemp("lab")) as opened:
+        yield opened
+
+
+@contextmanager
+def open_lab(folder: Path) -> Iterator[Lab]:
+    """A lab that keeps its state in a folder; it is down when that is left, or this process dies.
+
+    Raises:
+        pytest.skip.Exception: there is none, or it does not come up.
+    """
     script = Path(os.environ.get("NAS_LAB", BESIDE_US))
     if not script.is_file():
         pytest.skip(f"there is no lab of boards at {script}; NAS_LAB may name its `boards`")
     if os.geteuid() != 0:
         pytest.skip("the lab of boards needs root")
     command = [sys.executable, str(script.resolve())]
-    environment = {**os.environ, **_own_names(), "LAB_DIR": str(tmp_path_factory.mktemp("lab"))}
+    environment = {**os.environ, **_own_names(), "LAB_DIR": str(folder)}
     # It waits for the end of its input, which comes even when this process is killed.
     reaper = subprocess.Popen(
         ["sh", "-c", f"cat; exec {shlex.join([*command, 'down'])}"],

