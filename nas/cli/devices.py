@@ -1,5 +1,6 @@
 """`nas devices`: the inventory, and whether a device is fit."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,7 @@ def add(
     if json:
         print_json({"added": name})
     else:
-        show(f"added {name}; next: nas devices doctor {name}")
+        show(f"added {name}; next: nas devices trust {name}")
 
 
 @app.command("list")
@@ -117,33 +118,45 @@ def remove(
 @app.command()
 def doctor(
     name: Annotated[
-        str | None, typer.Argument(help="Name of the device; all of the inventory if left out.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME[,NAME...]]",
+            help="Names, or group:NAME; all of the inventory if left out.",
+        ),
     ] = None,
     devices: Devices = DEFAULT_DEVICES,
     storage: Storage = DEFAULT_STORAGE,
     json: Json = False,
 ) -> None:
-    """Check a device step by step, each with its cure; exit code 4 if it cannot be used.
+    """Check devices step by step, each with its cure; exit code 4 if one cannot be used.
 
     A check ends within 30 s, the test inference within 60 s, setting up
-    onnxruntime within 240 s, all of them within 300 s.
+    onnxruntime within 240 s, all of a device within 300 s.
     """
     inventory = Inventory.load(devices)
-    chosen = [inventory.get(name)] if name else list(inventory)
+    chosen = inventory.select(name) if name else tuple(inventory)
     found = {device.name: examine(device) for device in chosen}
     if json:
         documents = {key: [_document(check) for check in found[key]] for key in found}
-        print_json(documents[name] if name else documents)
+        print_json(documents[name] if name in documents else documents)
     else:
         for key, checks in found.items():
             rows = [(c.name, _verdict(c.ok), c.detail, c.cure or "") for c in checks]
             print_table(f"doctor: {key}", ("check", "", "found", "cure"), rows)
-    for key, checks in found.items():
-        failed = next((c for c in checks if c.ok is False), None)
-        if failed:
-            cure = f"\n{failed.cure}" if failed.cure else ""
-            message = f"{key} is not fit: {failed.name}: {failed.detail}{cure}"
-            raise DeviceUnusable(message, device=key)
+    errors = [error for key, checks in found.items() if (error := _unfit(key, checks))]
+    for error in errors[1:]:
+        say(f"nas: {error}")
+    if errors:
+        raise errors[0]
+
+
+def _unfit(name: str, checks: Sequence[Check]) -> DeviceUnusable | None:
+    failed = next((check for check in checks if check.ok is False), None)
+    if failed is None:
+        return None
+    cure = f"\n{failed.cure}" if failed.cure else ""
+    message = f"{name} is not fit: {failed.name}: {failed.detail}{cure}"
+    return DeviceUnusable(message, device=name)
 
 
 @app.command()
