@@ -4,7 +4,8 @@ import hashlib
 import io
 import threading
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import onnx
 import torch
@@ -45,7 +46,7 @@ def export_segment(block: Block, module: nn.Module | None = None) -> onnx.ModelP
     buffer = io.BytesIO()
     try:
         module = seeded_module(block) if module is None else module
-        with _ONE_AT_A_TIME, warnings.catch_warnings(), torch.no_grad():
+        with _ONE_AT_A_TIME, _one_thread(), warnings.catch_warnings(), torch.no_grad():
             # The TorchScript exporter is thirty times faster than its successor, which matters
             # for thousands of segments; it warns of its age on every call.
             warnings.simplefilter("ignore")
@@ -163,6 +164,20 @@ def graph_inputs(segments: Iterable[Segment]) -> dict[str, TensorSpec]:
             inputs[carried_name(segment.place, name)] = specs[name]
         written.update(segment.block.writes)
     return inputs
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """For tracing, which runs single blocks on one example each.
+
+    On a machine that is busy otherwise, threads that wait for each other take four times the time.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _restore_unused_inputs(graph: onnx.GraphProto, specs: Mapping[str, TensorSpec]) -> None:

@@ -106,6 +106,18 @@ class _Broken(nn.Module):
         raise IndexError("no such thing\nand more")
 
 
+class _Counting(nn.Module):
+    """Notes how many threads each run may use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.threads.append(torch.get_num_threads())
+        return 2 * x
+
+
 _TOYS = {
     "same": nn.Identity,
     "fork": _Fork,
@@ -170,6 +182,15 @@ def test_exporting_leaves_the_module_in_its_mode():
     export_segment(INVERTED, module)
 
     assert all(part.training for part in module.modules())
+
+
+def test_tracing_takes_one_thread_and_gives_the_others_back():
+    module = _Counting()
+    before = torch.get_num_threads()
+    export_segment(Toy(), module)
+
+    assert set(module.threads) == {1}
+    assert torch.get_num_threads() == before
 
 
 def test_an_exporter_exports_a_block_once():
