@@ -98,6 +98,8 @@ class JobResult:
         gate: the wait before the job; None for a "memory" job, which does not mind.
         retries: how often the job was repeated because the device throttled.
         energy_absent: why a phase has no energy; None where all have it, or nothing was timed.
+        asked_s: when the request was sent, by this machine's monotonic clock.
+        answered_s: when the answer was there.
     """
 
     phases: tuple[PhaseResult, ...]
@@ -116,6 +118,8 @@ class JobResult:
     gate: Gate | None = None
     retries: int = 0
     energy_absent: str | None = None
+    asked_s: float = 0.0
+    answered_s: float = 0.0
 
     def phase(self, name: str) -> PhaseResult:
         """The phase of this name.

@@ -2,9 +2,10 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from device_agents.answers import Answer
@@ -121,6 +122,7 @@ class Session:
             ProtocolError: the answer is absurd or belongs to something else.
         """
         digest = self.upload(model)
+        asked_s = time.monotonic()
         try:
             answer = self._run(job, digest, model.name, name)
         except JobFailed as exc:
@@ -131,6 +133,7 @@ class Session:
             for file in filter(None, (self._canary, model)):
                 self.upload(file)
             answer = self._run(job, digest, model.name, name)
+        answered_s = time.monotonic()
         result = read_result(
             answer,
             device=self.device.name,
@@ -140,7 +143,7 @@ class Session:
             threads=self.device.threads,
         )
         self._check_governor(result.governor)
-        return result
+        return replace(result, asked_s=asked_s, answered_s=answered_s)
 
     def _run(self, job: Job, digest: str, subject: str, name: str | None) -> object:
         request = job.request(model_sha256=digest, canary_sha256=self._canary_sha256)
@@ -168,6 +171,12 @@ class Session:
             ProtocolError: it is not.
         """
         self._agent.greet()
+
+    def round_trip_s(self) -> float:
+        """How long the device takes to answer when there is nothing to do."""
+        start = time.monotonic()
+        self._agent.greet()
+        return time.monotonic() - start
 
     def introduce(self) -> None:
         """Learn the device's identity, upload the canary; after `greet`, before the first job."""

@@ -127,6 +127,10 @@ class SteadySession:
                 if self._clock() > end:
                     raise
 
+    def round_trip_s(self) -> float:
+        """As `Session.round_trip_s`."""
+        return self._opened().round_trip_s()
+
     def upload(self, model: Path) -> None:
         """Have a model on the device before it is asked for; from any thread.
 

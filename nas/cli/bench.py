@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.bench_baselines import baselines
+from nas.cli.bench_fleet import fleet
 from nas.cli.bench_ranking import ranking
 from nas.cli.bench_search import search
 from nas.cli.bench_storage import storage as bench_storage
@@ -29,6 +30,7 @@ app = typer.Typer(help="Benchmarks of our own parts.", no_args_is_help=True)
 app.command()(baselines)
 app.command()(search)
 app.command()(ranking)
+app.command()(fleet)
 app.command("storage")(bench_storage)
 
 _FLOOR = 0.04  # a repeat error above it says more of the machine than of any prediction

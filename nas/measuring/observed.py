@@ -26,6 +26,8 @@ _OF_JOB = (
     "canary_after_ns",
     "governor",
     "retries",
+    "asked_s",
+    "answered_s",
     "energy_absent",
 )
 

@@ -60,6 +60,12 @@ def test_a_canary_comes_with_each_job(models):
     assert all(result.canary_before_ns and result.canary_after_ns for result in results)
 
 
+def test_a_result_tells_when_it_was_asked_for_and_there(session, models):
+    first, second = (session.run(MEMORY, models / "network.onnx") for _ in range(2))
+    assert first.asked_s < first.answered_s <= second.asked_s < second.answered_s
+    assert 0 < session.round_trip_s() < first.answered_s - first.asked_s
+
+
 def test_the_same_machine_has_the_same_profile(session):
     with open_session(LOCAL) as other:
         assert other.identity == session.identity

@@ -46,3 +46,19 @@ def test_boards_of_one_profile_share_the_work_and_a_lost_one_stops_nobody(empty_
     assert rows["board1"]["groups"] == ["shelf"]
     assert "board3" in rows["board3"]["reason"]
     assert "shelf" in empty_desk.ok("devices", "list").out
+
+
+def test_the_bench_tells_how_long_each_board_works_and_what_all_gain(empty_desk, three_boards):
+    before = set(empty_desk.folder.iterdir())
+    command = ("bench", "fleet", *SPACE, "--device", "group:shelf", "--minutes", "0.2")
+    document = empty_desk.ok(*command, "--json").json
+    one, three = document["runs"]
+    assert [row["device"] for row in one["devices"]] == ["board1"]
+    assert [row["device"] for row in three["devices"]] == ["board1", "board2", "board3"]
+    assert one["devices"][0]["working"] > 0
+    for run in (one, three):
+        assert run["networks"] == sum(row["networks"] for row in run["devices"])
+        assert all(0 <= row["at_gate"] <= row["working"] <= 1 for row in run["devices"])
+        assert all(0 < row["round_trip_ms"] < 1000 * run["elapsed_s"] for row in run["devices"])
+    assert document["ratio"] == three["networks_per_minute"] / one["networks_per_minute"]
+    assert set(empty_desk.folder.iterdir()) == before

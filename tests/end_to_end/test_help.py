@@ -11,6 +11,7 @@ from tests.end_to_end.desk import ON_LOCAL, TINY, only
 COMMANDS = (
     "bench baselines",
     "bench drift",
+    "bench fleet",
     "bench lut",
     "bench ranking",
     "bench search",
