@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 DTYPES = ("bool", "float16", "float32", "float64", "int8", "int32", "int64", "uint8")
@@ -85,6 +85,21 @@ class Job:
         for digest in filter(None, (model_sha256, canary_sha256)):
             assert re.fullmatch("[0-9a-f]{64}", digest), digest
         return {**asdict(self), "op": "job", "model": model_sha256, "canary": canary_sha256}
+
+
+@dataclass
+class Tickets:
+    """Of results that the device keeps for us."""
+
+    waiting: list[str] = field(default_factory=list)
+    """Not in good hands yet."""
+    stored: list[str] = field(default_factory=list)
+    """The device need not keep them any more; it is told so with the next request."""
+
+    def confirm(self) -> None:
+        """All that was measured is in good hands."""
+        self.stored += self.waiting
+        self.waiting.clear()
 
 
 def ticket_of(request: dict[str, object], name: str) -> str:

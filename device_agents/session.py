@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from device_agents.answers import Answer
@@ -23,7 +23,7 @@ from device_agents.errors import (
 )
 from device_agents.identity import Identity, read_identity
 from device_agents.inventory import Device
-from device_agents.jobs import Job, ticket_of
+from device_agents.jobs import Job, Tickets, ticket_of
 from device_agents.lease import Holder, Keeper, Waiting, this_host, this_user
 from device_agents.local import LocalTransport
 from device_agents.protocol import AgentProtocol
@@ -48,21 +48,6 @@ _KINDS = (
     "leased",
     "disk",
 )
-
-
-@dataclass
-class Tickets:
-    """Of results that the device keeps for us."""
-
-    waiting: list[str] = field(default_factory=list)
-    """Not in good hands yet."""
-    stored: list[str] = field(default_factory=list)
-    """The device need not keep them any more; it is told so with the next request."""
-
-    def confirm(self) -> None:
-        """All that was measured is in good hands."""
-        self.stored += self.waiting
-        self.waiting.clear()
 
 
 class Session:

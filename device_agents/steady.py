@@ -19,9 +19,9 @@ from device_agents.errors import (
 )
 from device_agents.identity import Identity
 from device_agents.inventory import Device
-from device_agents.jobs import Job
+from device_agents.jobs import Job, Tickets
 from device_agents.results import JobResult
-from device_agents.session import WAIT_S, Session, Tickets, open_session
+from device_agents.session import WAIT_S, Session, open_session
 
 logger = logging.getLogger(__name__)
 

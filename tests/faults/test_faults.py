@@ -1,9 +1,10 @@
 """Whatever happens to a board, its LUT is the same in the end, and the user is told.
 
 `--fault-seeds N` strikes each fault at N random moments, on three boards at once, and
-`--fault-table FILE` keeps what came of it. Without them, a few faults strike once.
+`--fault-table FILE` keeps what came of it, in place of older rows of the same faults. Without them, a few faults strike once.
 """
 
+import json
 import queue
 import statistics
 import time
@@ -59,11 +60,12 @@ def undisturbed(boards, tmp_path_factory):
 @pytest.fixture(scope="module")
 def table(request):
     """What came of all, written to a file in the end if one is asked for."""
-    rows = {}
+    path, rows = request.config.getoption("--fault-table"), {}
     yield rows
-    path = request.config.getoption("--fault-table")
     if path:
-        write_table(path, {"faults": rows, "worst_good": worst_good(rows)})
+        kept = json.loads(path.read_text())["faults"] if path.exists() else {}
+        known = {name: (kept | rows)[name] for name in FAULTS if name in kept | rows}
+        write_table(path, {"faults": known, "worst_good": worst_good(known)})
 
 
 def worst_good(rows):
