@@ -1,6 +1,6 @@
 """What a device measured, checked before it is believed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from device_agents.answers import MAX_BYTES, MAX_DURATION_NS, Answer
@@ -118,8 +118,8 @@ class JobResult:
     gate: Gate | None = None
     retries: int = 0
     energy_absent: str | None = None
-    asked_s: float = 0.0
-    answered_s: float = 0.0
+    asked_s: float = field(default=0.0, compare=False)
+    answered_s: float = field(default=0.0, compare=False)
 
     def phase(self, name: str) -> PhaseResult:
         """The phase of this name.

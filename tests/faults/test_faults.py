@@ -1,7 +1,8 @@
 """Whatever happens to a board, its LUT is the same in the end, and the user is told.
 
 `--fault-seeds N` strikes each fault at N random moments, on three boards at once, and
-`--fault-table FILE` keeps what came of it, in place of older rows of the same faults. Without them, a few faults strike once.
+`--fault-table FILE` keeps what came of it, in place of older rows of the same faults. Without
+them, a few faults strike once.
 """
 
 import json
