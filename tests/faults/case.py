@@ -53,7 +53,7 @@ class Case:
     def start(self, *options: str) -> "subprocess.Popen[str]":
         """`nas profile` as a process."""
         command = ("profile", *self.space, "--device", self.board.device.name)
-        return self.desk.start(*command, "--json", *options)
+        return self.desk.start(*command, "--contexts", "1", "--json", *options)
 
     def keys(self) -> frozenset[str]:
         """Segment keys that the LUT knows."""

@@ -1,6 +1,6 @@
 """Whatever happens to a board, its LUT is the same in the end, and the user is told.
 
-`--fault-seeds N` strikes each fault at N random moments, on three boards at once, and
+`--fault-seeds N` strikes each fault at N random moments, on five boards at once, and
 `--fault-table FILE` keeps what came of it, in place of older rows of the same faults. Without
 them, a few faults strike once.
 """
@@ -21,7 +21,7 @@ from tests.faults.faults import FAULTS
 pytestmark = pytest.mark.lab
 
 FEW = ("the agent is killed", "its disk fills up for 8 s", "it answers half a line")
-NUM_BOARDS = 3
+NUM_BOARDS = 5
 
 
 @pytest.fixture(scope="module")
