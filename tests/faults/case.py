@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from device_agents import Inventory
 from tests.end_to_end.desk import TINY, Desk, kill, open_desk, rows_of
 from tests.lab import LabBoard
 
@@ -133,8 +134,7 @@ def run_case(
     expected: frozenset[str],
 ) -> Outcome:
     """Runs a profile with the fault in it, and again until it is complete."""
-    desk = open_desk(folder)
-    desk.ok(*board.add_command)
+    desk = desk_with(board, folder)
     case = Case(board, desk, random.Random(f"{seed} {fault.says}"), fault.space)
     start = time.monotonic()
     struck_s = case.rng.uniform(0.15, 0.8) * undisturbed_s
@@ -150,6 +150,13 @@ def run_case(
         for undo in reversed(case.later):
             undo()
         board.mend()
+
+
+def desk_with(board: LabBoard, folder: Path) -> Desk:
+    """A desk that knows the board; without the command, which runs in one thread at a time."""
+    desk = open_desk(folder)
+    Inventory().with_device(board.device).save(folder / "devices.toml")
+    return desk
 
 
 def _first_run(case: Case, fault: Fault, struck_s: float) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from device_agents.ssh import open_ssh
-from tests.end_to_end.desk import kill, open_desk
-from tests.faults.case import Case, Fault
+from tests.end_to_end.desk import kill
+from tests.faults.case import Case, Fault, desk_with
 
 HERE = Path(__file__).parent
 FAT = ("--space", f"{HERE / 'fat.py'}:fat")
@@ -132,8 +132,7 @@ def empty_small_disk(case: Case) -> None:
 
 def second_workstation(case: Case) -> None:
     """Another desk wants the same board, for a LUT of its own."""
-    desk = open_desk(case.desk.folder / "second")
-    desk.ok(*case.board.add_command)
+    desk = desk_with(case.board, case.desk.folder / "second")
     second = Case(case.board, desk, case.rng, case.space)
     second.process = second.start("--wait", "30")
 
