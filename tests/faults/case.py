@@ -27,7 +27,7 @@ _KEYS = (
     "WHERE h.latency_ns IS NOT NULL"
 )
 _RECORDS = (
-    "SELECT n.architecture_id, p.phase, p.latency_ns, p.quality, p.group_ns "
+    "SELECT n.architecture_id, p.phase, 1.0 * p.latency_ns / n.canary_ns, p.quality, p.group_ns "
     "FROM lut_networks n JOIN lut_phases p ON p.network_id = n.id"
 )
 _LOUD = re.compile(r"nas: |WARNING|board\d|put aside|is back|Trying again")
@@ -60,8 +60,8 @@ class Case:
         """Segment keys that the LUT knows."""
         return frozenset(key for (key,) in rows_of(self.storage, _KEYS))
 
-    def records(self) -> list[tuple[str, str, int, str, str]]:
-        """Architecture, phase, latency, quality and raw samples of all that was measured."""
+    def records(self) -> list[tuple[str, str, float, str, str]]:
+        """Architecture, phase, latency in canaries, quality and raw samples of each record."""
         return rows_of(self.storage, _RECORDS)  # type: ignore[return-value]
 
     def finish(self) -> int:
@@ -120,8 +120,8 @@ class Outcome:
     records: int
     duplicates: int
     said: tuple[str, ...]
-    good: tuple[tuple[str, int], ...]
-    """Network and phase, and latency, of each record that is marked good."""
+    good: tuple[tuple[str, float], ...]
+    """Network and phase, and latency in canaries, of each record that is marked good."""
 
 
 def run_case(
@@ -199,8 +199,8 @@ def _judged(
         duplicates=samples.total() - len(samples),
         said=tuple(dict.fromkeys(case.said)),
         good=tuple(
-            (f"{network} {phase}", latency_ns)
-            for network, phase, latency_ns, quality, _ in records
+            (f"{network} {phase}", round(canaries, 4))
+            for network, phase, canaries, quality, _ in records
             if quality == "good"
         ),
     )

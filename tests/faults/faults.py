@@ -170,9 +170,6 @@ FAULTS: dict[str, Fault] = {
     "the cable is cut for 60 s": Fault(
         strike=on_board("cut"), heals_s=60, mend=on_board("join"), says=LOST
     ),
-    "the cable is cut for ever": Fault(
-        strike=on_board("cut"), mend=on_board("join"), says=LOST, ends=(0, 4)
-    ),
     "200 ms and 20 % loss": Fault(
         strike=on_board("lag", 200, 20), mend=on_board("lag", 0, 0), says=LOST
     ),
@@ -240,5 +237,8 @@ FAULTS: dict[str, Fault] = {
         mend=empty_small_disk,
         says="the disk is full",
         ends=(0, 2),
+    ),
+    "the cable is cut for ever": Fault(
+        strike=on_board("cut"), mend=on_board("join"), says=LOST, ends=(0, 4)
     ),
 }

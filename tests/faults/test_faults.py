@@ -8,9 +8,9 @@ them, a few faults strike once.
 import json
 import queue
 import statistics
-import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import pytest
@@ -41,21 +41,36 @@ def boards(lab, seeds):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(boards, tmp_path_factory):
-    """By space: how long an undisturbed run takes, and which segment keys it finds."""
-    board, known = boards.get(), {}
+def undisturbed(boards, seeds, tmp_path_factory):
+    """By space: the seconds of an undisturbed run beside as many others, and its segment keys."""
+    known = {}
+
+    def run(fault, folder):
+        calm = Fault(space=fault.space, lost=fault.lost)
+        with taken(boards) as board:
+            return run_case(calm, board, folder, 0, undisturbed_s=0.0, expected=frozenset())
 
     def look(fault):
         if fault.space not in known:
-            start = time.monotonic()
-            folder = tmp_path_factory.mktemp("undisturbed")
-            calm = Fault(space=fault.space, lost=fault.lost)
-            outcome = run_case(calm, board, folder, 0, undisturbed_s=0.0, expected=frozenset())
-            known[fault.space] = time.monotonic() - start, frozenset(outcome.added)
+            folders = [tmp_path_factory.mktemp("undisturbed") for _ in range(max(seeds, 1))]
+            with ThreadPoolExecutor(NUM_BOARDS) as pool:
+                runs = list(pool.map(lambda folder: run(fault, folder), folders))
+            keys = {frozenset(outcome.added) for outcome in runs}
+            assert len(keys) == 1
+            known[fault.space] = statistics.median(o.seconds for o in runs), keys.pop()
         return known[fault.space]
 
-    boards.put(board)
     return look
+
+
+@contextmanager
+def taken(boards):
+    """A board that nobody else breaks meanwhile."""
+    board = boards.get()
+    try:
+        yield board
+    finally:
+        boards.put(board)
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +97,19 @@ class Table:
 
 
 def worst_good(rows):
-    """How far the worst record marked good is from the median of its network's, as a ratio."""
-    latencies = defaultdict(list)
+    """How far the worst record marked good is from the median of its network's, as a ratio.
+
+    Of latencies in units of the canary, as the LUT takes them.
+    """
+    by_network = defaultdict(list)
     for row in rows.values():
         for case in row["cases"]:
-            for network, latency_ns in case["good"]:
-                latencies[network].append(latency_ns)
+            for network, canaries in case["good"]:
+                by_network[network].append(canaries)
     ratios = [
-        max(latency_ns / statistics.median(all_ns), statistics.median(all_ns) / latency_ns)
-        for all_ns in latencies.values()
-        for latency_ns in all_ns
+        max(canaries / statistics.median(alike), statistics.median(alike) / canaries)
+        for alike in by_network.values()
+        for canaries in alike
     ]
     return max(ratios, default=None)
 
@@ -104,20 +122,12 @@ def test_a_lut_is_the_same_after(name, boards, seeds, undisturbed, table, tmp_pa
     seconds, keys = undisturbed(fault)
 
     def strike(seed):
-        board = boards.get()
+        times = {"undisturbed_s": seconds, "expected": keys}
         try:
-            return run_case(
-                fault,
-                board,
-                tmp_path / str(seed),
-                seed,
-                undisturbed_s=seconds,
-                expected=keys,
-            )
+            with taken(boards) as board:
+                return run_case(fault, board, tmp_path / str(seed), seed, **times)
         except AssertionError as exc:
             return str(exc)
-        finally:
-            boards.put(board)
 
     with ThreadPoolExecutor(NUM_BOARDS) as pool:
         outcomes = list(pool.map(strike, range(max(seeds, 1))))
