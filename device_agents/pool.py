@@ -193,14 +193,16 @@ class Pool(Generic[J, P, R]):
         """What a device does not do any more is done by the next that is free."""
         with self._changed:
             self._away.add(member.name)
-            self._changed.notify_all()
-        turn = upcoming.result()
+            self._put_back(job)
+        turn = upcoming.result()  # which may still be on its way to the device
         with self._changed:
-            jobs = [job] if job is not None else []
-            jobs += [turn[0]] if turn is not None else []
-            self._returned.extend(jobs)
-            self._in_flight -= len(jobs)
-            self._changed.notify_all()
+            self._put_back(None if turn is None else turn[0])
+
+    def _put_back(self, job: J | None) -> None:
+        if job is not None:
+            self._returned.append(job)
+            self._in_flight -= 1
+        self._changed.notify_all()
 
     def _returns(self, member: Member[J, P, R], exc: DeviceError, losses: int) -> bool:
         """Whether a device can go on after a failure; it is put aside if not."""
