@@ -153,7 +153,10 @@ class Lab:
             return
         num_boards = max(num_boards, self._num_boards)
         # Fast boards share all cores but the last; every other one is a little slower, on that one.
-        options = ["--slow", ",".join(("1", "1.1")[i % 2] for i in range(num_boards))]
+        options = [
+            "--slow",
+            ",".join(("1", "1.1")[(i + os.getpid()) % 2] for i in range(num_boards)),
+        ]
         options += ["--arm64"] if has_arm else []
         done = self.try_command("up", str(num_boards), *options, limit_s=UP_LIMIT_S)
         if done.returncode:
