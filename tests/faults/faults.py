@@ -133,7 +133,7 @@ def empty_small_disk(case: Case) -> None:
 def second_workstation(case: Case) -> None:
     """Another desk wants the same board, for a LUT of its own."""
     desk = desk_with(case.board, case.desk.folder / "second")
-    second = Case(case.board, desk, case.rng, case.space)
+    second = Case(case.board, desk, case.space)
     second.process = second.start("--wait", "30")
 
     def wait() -> None:

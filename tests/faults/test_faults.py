@@ -15,13 +15,14 @@ from dataclasses import asdict
 
 import pytest
 
-from tests.faults.case import MOST_OFF, Fault, run_case, write_table
+from tests.faults.case import Fault, run_case, write_table
 from tests.faults.faults import FAULTS
 
 pytestmark = pytest.mark.lab
 
 FEW = ("the agent is killed", "its disk fills up for 8 s", "it answers half a line")
 NUM_BOARDS = 5
+MOST_OFF = 1.5  # our choice: a stopped clock or half a machine costs more
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,8 @@ def undisturbed(boards, seeds, tmp_path_factory):
     def run(fault, folder):
         calm = Fault(space=fault.space, lost=fault.lost)
         with taken(boards) as board:
-            return run_case(calm, board, folder, 0, undisturbed_s=0.0, expected=frozenset())
+            calm_run = {"name": "calm", "undisturbed_s": 0.0, "expected": frozenset()}
+            return run_case(calm, board, folder, 0, **calm_run)
 
     def look(fault):
         if fault.space not in known:
@@ -93,25 +95,31 @@ class Table:
         if self.path:
             found = self._kept | self.rows
             faults = {name: found[name] for name in FAULTS if name in found}
-            write_table(self.path, {"faults": faults, "worst_good": worst_good(faults)})
+            write_table(
+                self.path, {"faults": faults, "good_records_off_median": off_median(faults)}
+            )
 
 
-def worst_good(rows):
-    """How far the worst record marked good is from the median of its network's, as a ratio.
+def off_median(rows):
+    """How far records marked good are from the median of their network's, as ratios from 1 up.
 
-    Of latencies in units of the canary, as the LUT takes them.
+    Of latencies in units of the canary, as the LUT takes them; of records during whose measurement
+    a fault struck, and of all others. The machine is shared, so that the others are off too.
     """
+    good = [record for row in rows.values() for case in row["cases"] for record in case["good"]]
     by_network = defaultdict(list)
-    for row in rows.values():
-        for case in row["cases"]:
-            for network, canaries in case["good"]:
-                by_network[network].append(canaries)
-    ratios = [
-        max(canaries / statistics.median(alike), statistics.median(alike) / canaries)
-        for alike in by_network.values()
-        for canaries in alike
-    ]
-    return max(ratios, default=None)
+    for network, canaries, _ in good:
+        by_network[network].append(canaries)
+    medians = {network: statistics.median(alike) for network, alike in by_network.items()}
+    off = {"struck": [], "others": []}
+    for network, canaries, struck in good:
+        ratio = canaries / medians[network]
+        off["struck" if struck else "others"].append(max(ratio, 1 / ratio))
+    return {
+        name: {"records": len(ratios), "median": statistics.median(ratios), "worst": max(ratios)}
+        for name, ratios in off.items()
+        if ratios
+    }
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -122,10 +130,10 @@ def test_a_lut_is_the_same_after(name, boards, seeds, undisturbed, table, tmp_pa
     seconds, keys = undisturbed(fault)
 
     def strike(seed):
-        times = {"undisturbed_s": seconds, "expected": keys}
+        calm = {"name": name, "undisturbed_s": seconds, "expected": keys}
         try:
             with taken(boards) as board:
-                return run_case(fault, board, tmp_path / str(seed), seed, **times)
+                return run_case(fault, board, tmp_path / str(seed), seed, **calm)
         except AssertionError as exc:
             return str(exc)
 
@@ -142,6 +150,8 @@ def test_a_lut_is_the_same_after(name, boards, seeds, undisturbed, table, tmp_pa
 
 
 def test_no_timing_is_called_good_that_a_fault_has_reached(table):
-    """By comparison with all other records of the same network and phase."""
-    worst = worst_good(table.rows)
-    assert worst is None or worst < MOST_OFF
+    """Those that a fault struck agree with others of their network as well as others do."""
+    off = off_median(table.rows)
+    if {"struck", "others"} <= off.keys():
+        assert off["struck"]["median"] <= MOST_OFF * off["others"]["median"]
+        assert off["struck"]["worst"] <= MOST_OFF * off["others"]["worst"]
