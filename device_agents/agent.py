@@ -1128,8 +1128,12 @@ def _add_profile(ort: Any, job: Json, phases: List[PhaseRun]) -> None:
         time_runs(phase.bind(ort, session), warm + count)
         counts.append((warm, count))
     path = session.end_profiling()
-    runs = profiled_runs(path)
-    os.remove(path)
+    try:
+        runs = profiled_runs(path)
+    except ValueError as exc:  # the runtime writes on when the disk takes no more
+        raise AgentError("disk", "the runtime's profile was cut off: %s" % exc) from exc
+    finally:
+        os.remove(path)
     if len(runs) < sum(warm + count for warm, count in counts):
         raise AgentError("refused", "the runtime's profile has lost runs: %d are left" % len(runs))
     for phase, (warm, count) in zip(phases, counts):

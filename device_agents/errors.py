@@ -131,4 +131,4 @@ class ProtocolError(DeviceError):
 
 def first_sentence(exc: DeviceError) -> str:
     """What happened, without what a person should do: for what sees to it by itself."""
-    return str(exc).partition(". ")[0]
+    return str(exc).partition("\n")[0].partition(". ")[0]

@@ -63,8 +63,8 @@ class Connection:
 
     def close(self) -> None:
         """Close all, the innermost first. Harmless when called twice."""
-        while self._hops:
-            self._hops.pop().close()
+        for hop in reversed(self._hops):  # they stay in the list: a thread may be sending just now
+            hop.close()
         if self._proxy is not None:
             self._proxy.terminate()
             self._proxy.wait()

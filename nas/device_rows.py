@@ -72,15 +72,15 @@ def _state_words(row: Row) -> str | None:
         return "unknown"
     silent_s = row["silent_s"]
     is_silent = isinstance(silent_s, float) and silent_s > SILENT_S
-    if row["owner"] and is_silent:
-        return f"{row['state']}, then silent"
+    if row["state"] == "measuring" and is_silent:
+        return "measuring, then silent"
     return None if row["state"] is None else str(row["state"])
 
 
 def _now_words(row: Row) -> object:
     if row["problem"]:
         return row["problem"]
-    if row["owner"]:
+    if row["state"] == "measuring":
         return f"{row['doing'] or 'being made ready'}, for {row['owner']}"
     return row["reason"]
 

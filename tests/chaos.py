@@ -38,10 +38,10 @@ PART = (
 # All our choice.
 FIRST_FAULT_S = 15.0  # until then the boards are being opened, where nothing is tried twice
 PAUSE_S = (1.0, 8.0)  # between two faults
-CONTEXTS_PER_MINUTE = 1.5  # so that a campaign takes about as long as the faults
+CONTEXTS_PER_MINUTE = 1.0  # so that a campaign takes about as long as the faults
 END_LIMIT_S = 900.0  # for the command, after the last fault
 TRIES = 10  # to remount a disk between a reboot and the return of the agent
-MOST_OFF = 1.5  # a good record, from the median of its architecture's records
+MOST_OFF = 1.5  # a good record, from the median of its architecture's good ones
 
 RECORDS = """
     SELECT json_extract(n.observed_json, '$.device'), n.architecture_id, n.purpose, p.phase,
@@ -224,6 +224,7 @@ def document(
         "records": len({row[:3] + row[6:] for row in records}),
         "records_by_device": dict(sorted(Counter(row[0] for row in records).items())),
         "good_records": sum(row[4] == "good" for row in records),
+        "good_records_compared": compared(records),
         "twice": twice,
         "wrong": off,
         "most_off": max((ratio for *_, ratio in ratios(records)), default=None),
@@ -247,19 +248,25 @@ def wrong(records: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 def ratios(records: Sequence[tuple[Any, ...]]) -> list[tuple[str, str, float]]:
-    """By how much each good record is off the median of its architecture's, up or down.
+    """By how much each good record is off the median of its architecture's good ones, up or down.
 
     In canaries, as the LUT takes them: the boards of a lab share a core, and slow each other down.
     """
     latencies = defaultdict(list)
-    for _, network, purpose, phase, _, latency, _ in records:
+    good = [record for record in records if record[4] == "good"]
+    for _, network, purpose, phase, _, latency, _ in good:
         latencies[network, purpose, phase].append(latency)
     found = []
-    for device, network, purpose, phase, quality, latency, _ in records:
+    for device, network, purpose, phase, _, latency, _ in good:
         ratio = latency / median(latencies[network, purpose, phase])
-        if quality == "good":
-            found.append((device, network, round(max(ratio, 1 / ratio), 3)))
+        found.append((device, network, round(max(ratio, 1 / ratio), 3)))
     return found
+
+
+def compared(records: Sequence[tuple[Any, ...]]) -> int:
+    """Good records of architectures that have several."""
+    times = Counter(row[1] for row in records if row[4] == "good")
+    return sum(count for count in times.values() if count > 1)
 
 
 def main() -> int:

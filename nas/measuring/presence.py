@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from device_agents import DeviceError, first_sentence, this_host
+from device_agents import DeviceError, DeviceLeased, first_sentence, this_host
 from latency_lut import DeviceState, Store
 
 _EVERY_S = 10.0  # our choice: often enough to tell a killed workstation from one at work
@@ -75,7 +75,12 @@ class Presence:
 
 
 def note_unreached(store: Store, device_name: str, exc: DeviceError) -> None:
-    """The device could not be opened; when it was last heard of stays."""
+    """The device could not be opened; when it was last heard of stays.
+
+    Where another host has it, nothing is lost, and it is for that host to tell.
+    """
+    if isinstance(exc, DeviceLeased):
+        return
     before = store.device_states().get(device_name)
     store.note_device(
         DeviceState(

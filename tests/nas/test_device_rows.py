@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from device_agents import DeviceUnreachable, Inventory
+from device_agents import DeviceLeased, DeviceUnreachable, Inventory
 from device_agents.inventory import Device
 from latency_lut import DeviceState, open_store
 from nas.device_rows import device_rows, shown_row
@@ -65,7 +65,7 @@ def test_a_device_at_work_tells_what_it_measures_and_for_whom(storage):
         assert shown(storage)["now"].startswith("carrier 0a1b, for ")
         presence.is_lost(GONE)
         assert row(storage)["state"] == "lost"
-        assert row(storage)["reason"] == "board1: nobody answers"
+        assert shown(storage)["now"] == "board1: nobody answers"
         presence.measures("carrier 0a1b")
         assert row(storage)["reason"] is None
     assert (shown(storage)["state"], shown(storage)["now"]) == ("free", None)
@@ -79,6 +79,20 @@ def test_a_device_that_was_put_aside_stays_so_with_its_reason(storage):
         assert shown(storage)["now"] == "board1: nobody answers"
         with Presence(store, "board1", lambda: 0.0):
             assert shown(storage)["state"] == "measuring"  # the next command tries again
+
+
+def test_a_device_that_was_lost_when_all_was_done_stays_lost_for_nobody(storage):
+    with open_store(storage) as store, Presence(store, "board1", lambda: 0.0) as presence:
+        presence.is_lost(GONE)
+    assert shown(storage)["state"] == "lost"
+    assert row(storage)["owner"] is None
+
+
+def test_a_device_that_somebody_else_has_is_not_lost(storage):
+    note(storage, 0, state="measuring", doing="carrier 0a1b", owner="ada@desk (process 7)")
+    with open_store(storage) as store:
+        note_unreached(store, "board1", DeviceLeased("board1: in use by ada", device="board1"))
+    assert shown(storage)["state"] == "measuring"
 
 
 def test_a_workstation_that_was_killed_is_told_by_its_silence(storage):
