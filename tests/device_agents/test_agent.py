@@ -1,6 +1,7 @@
 import ast
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -252,6 +253,18 @@ def test_a_missing_model_by_hand_is_an_error(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert json.loads(done.stdout)["error"]["kind"] == "model"
+
+
+def test_a_profile_that_the_disk_cut_off_is_no_fault_of_the_model(models):
+    command = [sys.executable, str(AGENT), "run", str(models / "network.onnx")]
+    done = subprocess.run(
+        [*command, "--kind", "profile", "--seconds", "0.1"],
+        capture_output=True,
+        text=True,
+        # No file may grow beyond this, which a program sees as it sees a full disk.
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert json.loads(done.stdout)["error"]["kind"] == "disk"
 
 
 def test_cores_are_the_last_of_the_fastest_cluster_that_has_enough():

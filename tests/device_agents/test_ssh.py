@@ -191,6 +191,16 @@ def test_a_key_file_that_is_not_there_or_no_key_is_named(small_board, tmp_path):
         open_ssh(replace(small_board.device, key_file=str(tmp_path / "text")))
 
 
+def test_a_link_that_another_thread_closed_is_lost(start_board, tmp_path):
+    (tmp_path / "model").write_bytes(b"bytes")
+    with open_ssh(start_board("asyncssh").device) as link:
+        link.close()
+        with pytest.raises(ConnectionLost):
+            link.run(["echo"], limit_s=20)
+        with pytest.raises(ConnectionLost):
+            link.put(tmp_path / "model", "model")
+
+
 def test_a_closed_port_and_an_unknown_name_are_unreachable(small_board):
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
