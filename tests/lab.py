@@ -120,11 +120,16 @@ class Lab:
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._command, self._environment = command, environment
-        self._num_boards, self._has_arm = 0, False
+        self._num_boards, self._has_arm, self._on_all_cores = 0, False, False
         self._boards: dict[str, LabBoard] = {}
 
-    def boards(self, num_boards: int) -> list[LabBoard]:
-        """So many healthy boards like this machine: board1, board2, ..."""
+    def boards(self, num_boards: int, *, on_all_cores: bool = False) -> list[LabBoard]:
+        """So many healthy boards like this machine: board1, board2, ...
+
+        All are of one device profile, unless they shall be `on_all_cores`, to be done earlier.
+        """
+        if on_all_cores != self._on_all_cores:
+            self._on_all_cores, self._num_boards = on_all_cores, 0
         self._have(num_boards, self._has_arm)
         return self._mended([f"board{i + 1}" for i in range(num_boards)])
 
@@ -152,11 +157,9 @@ class Lab:
         if num_boards <= self._num_boards and has_arm == self._has_arm:
             return
         num_boards = max(num_boards, self._num_boards)
-        # Fast boards share all cores but the last; every other one is a little slower, on that one.
-        options = [
-            "--slow",
-            ",".join(("1", "1.1")[(i + os.getpid()) % 2] for i in range(num_boards)),
-        ]
+        # Fast boards share all cores but the last; a slow one, even a little, is on that one.
+        slow = "1.1" if self._on_all_cores else "1"
+        options = ["--slow", ",".join(("1", slow)[i % 2] for i in range(num_boards))]
         options += ["--arm64"] if has_arm else []
         done = self.try_command("up", str(num_boards), *options, limit_s=UP_LIMIT_S)
         if done.returncode:

@@ -205,7 +205,7 @@ def test_the_help_names_the_limits():
     assert f"A check ends within {STEP_LIMIT_S:g} s" in text
     for name, limit_s in LIMITS_S.items():
         assert f"{name} within {limit_s:g} s" in text
-    assert f"all of them within {WHOLE_LIMIT_S:g} s" in text
+    assert f"all of a device within {WHOLE_LIMIT_S:g} s" in text
 
 
 def test_a_full_disk_fails_there(small_board):

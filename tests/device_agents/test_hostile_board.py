@@ -269,7 +269,7 @@ def read_outputs(text: str) -> dict[str, Callable[[], object]]:
         return environment
 
     return {
-        "state": lambda: read_board_state(echo, BOARD, ENVIRONMENT),
+        "state": lambda: read_board_state(echo, BOARD, ["python3", "agent.py"], ".edge-nas"),
         "facts": facts,
         "python": lambda: find_pythons(echo, BOARD),
         "runtime": runtime,

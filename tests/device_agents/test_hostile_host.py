@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.device_agents.test_hostile_board import ANY_JSON, no_hang
 
 MODEL = "ab" * 32
 TICKET = "0f" * 32
-KINDS = "timeout crash refused memory bad_request clock busy leased disk".split()
+KINDS = "timeout crash refused memory bad_request model clock busy leased disk".split()
 FEEDS = [feed("x", "float32", 1, 3, 16, 32), feed("n", "int64", low=3, high=3)]
 GOOD: list[Any] = [
     {"id": 1, "op": "hello"},
@@ -191,6 +192,8 @@ def test_only_a_line_of_its_own_is_a_farewell(start_host):
 def test_a_model_is_taken_by_its_hash_alone(server, tmp_path):
     for value in VALUES:
         (reply,) = server.ask(json.dumps({"id": 1, **job(value)}).encode() + b"\n")
-        assert reply["error"]["kind"] == ("refused" if value == MODEL else "bad_request")
+        is_digest = isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)
+        kind = "refused" if value == MODEL else "model" if is_digest else "bad_request"
+        assert reply["error"]["kind"] == kind
     assert [request["model"] for request in NoBench.begun] == [MODEL]
     assert tree(tmp_path) <= EXPECTED

@@ -35,7 +35,7 @@ def seeds(request):
 def boards(lab, seeds):
     """Boards that are free to be broken."""
     free = queue.SimpleQueue()
-    for board in lab.boards(min(NUM_BOARDS, max(seeds, 1))):
+    for board in lab.boards(min(NUM_BOARDS, max(seeds, 1)), on_all_cores=seeds > 1):
         board.give("onnxruntime")
         free.put(board)
     return free
