@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from device_agents import JobFailed
 from latency_lut import ALONE, GOOD
 from nas.campaign.crew import Crew, Outcome, Task
-from nas.measuring.measurement import Rig, alone_id
+from nas.measuring.measurement import Rig
+from nas.measuring.names import alone_id
 from search_spaces import Block, segment_key
 
 # Both are our choice.

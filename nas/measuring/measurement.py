@@ -1,7 +1,6 @@
 """Where LUT and devices meet: networks go to a device, what it measured goes to the store."""
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -36,6 +35,7 @@ from latency_lut import (
 )
 from nas.measuring.canary import write_canary
 from nas.measuring.jobs import job_of
+from nas.measuring.names import Name, alone_id
 from nas.measuring.observed import observed_json
 from nas.measuring.presence import Presence, note_unreached
 from nas.measuring.timing import canary_ns, phase_timing, undisturbed_ns
@@ -150,7 +150,7 @@ class Rig:
         Raises:
             ExportError: the network cannot be turned into ONNX.
         """
-        name = _Name(architecture.id, architecture.to_json())
+        name = Name(architecture.id, architecture.to_json())
         segments = self.space.segments(architecture)
         return self._prepare(segments, name, purpose, nodes=nodes, modules=modules)
 
@@ -160,7 +160,7 @@ class Rig:
         Raises:
             ExportError: the block cannot be turned into ONNX.
         """
-        name = _Name(alone_id(block), json.dumps({"block": block.key}))
+        name = Name(alone_id(block), json.dumps({"block": block.key}))
         return self._prepare((Segment(ALONE, block),), name, ALONE, nodes=False)
 
     def finish(self, prepared: "Prepared", *, insist: bool = True) -> NetworkRecord:
@@ -197,7 +197,7 @@ class Rig:
     def _prepare(
         self,
         segments: tuple[Segment, ...],
-        name: "_Name",
+        name: Name,
         purpose: Purpose,
         *,
         nodes: bool,
@@ -246,7 +246,7 @@ class Rig:
     def _model_file(
         self,
         segments: tuple[Segment, ...],
-        name: "_Name",
+        name: Name,
         modules: Mapping[str, nn.Module] | None,
     ) -> Path:
         network = export_network(segments, self.exporter, modules)
@@ -282,25 +282,12 @@ class Prepared:
     """A network, or a block alone, as a file ready to be sent."""
 
     segments: tuple[Segment, ...]
-    name: "_Name"
+    name: Name
     purpose: Purpose
     model: Path
     job: Job
     static_bytes: int
     costs: Mapping[str, SegmentCost]
-
-
-@dataclass(frozen=True)
-class _Name:
-    """What a record says of the network that it is of."""
-
-    id: str
-    json: str
-
-
-def alone_id(block: Block) -> str:
-    """Under which records keep a block that ran as a network of its own."""
-    return f"block-{hashlib.sha256(block.key.encode()).hexdigest()[:12]}"
 
 
 @contextlib.contextmanager
