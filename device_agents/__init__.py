@@ -33,10 +33,11 @@ from device_agents.pool import Member, Pool, Work
 from device_agents.results import JobResult, NodeTime, PhaseResult
 from device_agents.session import WAIT_S, Session, open_session, open_transport
 from device_agents.ssh import fetch_host_key, host_key_verdict, trust
-from device_agents.steady import SteadySession, open_steady_session
+from device_agents.steady import PASSING, SteadySession, open_steady_session
 from device_agents.transport import Transport
 
 __all__ = [
+    "PASSING",
     "WAIT_S",
     "BadInventory",
     "Check",

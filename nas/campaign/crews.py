@@ -1,17 +1,21 @@
 """Several devices at once: each joins the crew of its profile as soon as it is ready."""
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from device_agents import Device
-from latency_lut import open_store
+from device_agents import PASSING, Device, first_sentence
+from latency_lut import Store, open_store
 from nas.campaign.crew import Crew
 from nas.measuring.measurement import Rig, open_rig
 from search_spaces import Space
 
+logger = logging.getLogger(__name__)
+
 _LOOK_AGAIN_S = 0.2  # our choice: how often the main thread, which gets Ctrl-C, wakes up
 _LAST_WAIT_S = 10.0  # our choice: for crews to leave their devices after Ctrl-C
+_OPEN_AGAIN_S = 15.0  # our choice: a board boots within a minute or two
 
 
 class Crews:
@@ -28,7 +32,8 @@ class Crews:
         self, space: Space, storage: str, fill: Callable[[Crew], None], *, wait_s: float
     ) -> None:
         self._space, self._storage, self._fill, self._wait_s = space, storage, fill, wait_s
-        self._meeting = threading.Lock()
+        self._meeting = threading.Condition()  # guards all below
+        self._busy: set[str] = set()  # devices that are at work, or opened for the first time
         self._crews: dict[str, Crew] = {}
         self._errors: list[Exception] = []
 
@@ -39,6 +44,7 @@ class Crews:
         """
         here = [device for device in devices if device.host is None]
         for stage in (here, [device for device in devices if device not in here]):
+            self._busy = {device.name for device in stage}
             if len(stage) == 1:
                 self._serve(stage[0])
             else:
@@ -57,6 +63,9 @@ class Crews:
                 while thread.is_alive():
                     thread.join(_LOOK_AGAIN_S)
         except KeyboardInterrupt:
+            with self._meeting:
+                self._busy.clear()
+                self._meeting.notify_all()
             for crew in list(self._crews.values()):
                 crew.stop()
             for thread in threads:
@@ -65,12 +74,39 @@ class Crews:
 
     def _serve(self, device: Device) -> None:
         try:
-            with ExitStack() as stack:
-                store = stack.enter_context(open_store(self._storage))
-                opening = open_rig(device, self._space, store, wait_s=self._wait_s)
-                self._take_part(stack.enter_context(opening))
+            with open_store(self._storage) as store, ExitStack() as stack:
+                self._take_part(self._opened(device, store, stack))
         except Exception as exc:  # noqa: BLE001 -- told when all are done
             self._errors.append(exc)
+        finally:
+            self._leave(device)
+
+    def _opened(self, device: Device, store: Store, stack: ExitStack) -> Rig:
+        """Ready to measure; a device that is away for now is tried again while others work."""
+        said = ""
+        while True:
+            opening = open_rig(device, self._space, store, wait_s=self._wait_s)
+            try:
+                rig = stack.enter_context(opening)
+            except PASSING as exc:
+                self._leave(device)
+                if not self._busy:
+                    raise
+                if first_sentence(exc) != said:
+                    said = first_sentence(exc)
+                    logger.warning("%s. It is tried again while others work", said)
+                with self._meeting:
+                    if self._meeting.wait_for(lambda: not self._busy, _OPEN_AGAIN_S):
+                        raise
+            else:
+                with self._meeting:
+                    self._busy.add(device.name)
+                return rig
+
+    def _leave(self, device: Device) -> None:
+        with self._meeting:
+            self._busy.discard(device.name)
+            self._meeting.notify_all()
 
     def _take_part(self, rig: Rig) -> None:
         with self._meeting:

@@ -1,5 +1,6 @@
 """What is wrong with a board: doctor and measurement both say it in a line, and end with 4."""
 
+import json
 import time
 
 import pytest
@@ -9,7 +10,7 @@ from device_agents.agent import EMPTY_MODEL
 from device_agents.doctor import examine
 from device_agents.jobs import Feed, Job, Phase
 from device_agents.session import open_session
-from tests.end_to_end.desk import SPACE
+from tests.end_to_end.desk import SPACE, rows_of, running_until
 
 pytestmark = pytest.mark.lab
 
@@ -99,3 +100,26 @@ def test_the_doctor_ends_in_time_on_a_slow_way_that_loses_data(board):
     failed = [check for check in checks if check.ok is False]
     assert len(failed) <= 1
     assert all(check.cure for check in failed)
+
+
+def test_a_board_that_is_away_at_first_joins_the_others(lab, empty_desk):
+    first, late = boards = lab.boards(2)
+    for each in boards:
+        each.give("onnxruntime")
+        empty_desk.ok(*each.add_command)
+    late.stop_sshd()
+    command = ("profile", *SPACE, "--device", "board1,board2", "--contexts", "6", "--json")
+    ran = empty_desk.start(*command)
+
+    def first_works():
+        return rows_of(empty_desk.database, "SELECT 1 FROM lut_networks")
+
+    with running_until(ran, first_works):
+        late.restart_sshd()
+        out, err = ran.communicate()
+    assert ran.returncode == 0, err
+    assert "Connection refused. It is tried again while others work" in " ".join(err.split())
+    outcome = json.loads(out)
+    assert outcome["devices"] == ["board1", "board2"]
+    assert outcome["runs_by_device"]["board2"] > 0
+    assert outcome["ended"] == "complete"
