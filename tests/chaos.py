@@ -2,9 +2,10 @@
 
     python -m tests.chaos --minutes 10 --seed 0 --output chaos.json
 
-Three boards of the lab (tests/lab.py) are profiled by the real command while one fault after the
-other comes over one of them; each is mended again. When the minutes are over nothing more happens,
-and the command must end by itself, with nothing lost, nothing twice and nothing wrong.
+Three boards of the lab (tests/lab.py) are profiled by the real command, first left alone and then
+while one fault after the other comes over one of them; each is mended again. When the minutes are
+over nothing more happens, and the command must end by itself, with nothing lost, nothing twice, and
+timings that agree as well as those of the boards that were left alone.
 """
 
 import argparse
@@ -18,15 +19,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
 
+from tests.agreement import agree, off_median
 from tests.end_to_end.desk import SPACE, Desk, open_desk, rows_of
 from tests.lab import VERB_LIMIT_S, Lab, LabBoard, open_lab
 
@@ -36,7 +37,7 @@ PAUSE_S = (1.0, 8.0)  # between two faults
 CONTEXTS_PER_MINUTE = 4.0  # so that a campaign of so small a space lasts as long as the faults
 END_LIMIT_S = 900.0  # for the command, after the last fault
 TRIES = 10  # to remount a disk between a reboot and the return of the agent
-MOST_OFF = 1.5  # a good record, from the median of its architecture's good ones
+CALM_SHARE = 0.3  # of the minutes with faults: so many without, before them
 
 AT_WORK = "SELECT device_name FROM lut_device_states WHERE state = 'measuring'"
 RECORDS = """
@@ -135,16 +136,14 @@ class Profiling:
 
 def chaos(lab: Lab, folder: Path, *, minutes: float, seed: int) -> dict[str, Any]:
     """Faults for so many minutes; what happened, and what became of it."""
-    boards, desk = lab.boards(3), open_desk(folder)
+    boards = lab.boards(3)
     for board in boards:
         board.give("onnxruntime")
-        desk.ok(*board.add_command)
+    calm = _calm(boards, folder / "calm", CALM_SHARE * minutes)
+    desk = _desk(boards, folder / "faults")
     start = time.monotonic()
-    profiling = Profiling(
-        desk, [board.device.name for board in boards], lambda: time.monotonic() - start
-    )
-    contexts = max(2, round(CONTEXTS_PER_MINUTE * minutes))
-    thread = threading.Thread(target=profiling.run, args=(contexts,), daemon=True)
+    profiling = Profiling(desk, _names(boards), lambda: time.monotonic() - start)
+    thread = threading.Thread(target=profiling.run, args=(_contexts(minutes),), daemon=True)
     thread.start()
     try:
         while len(rows_of(desk.database, AT_WORK)) < len(boards):
@@ -157,7 +156,32 @@ def chaos(lab: Lab, folder: Path, *, minutes: float, seed: int) -> dict[str, Any
     finally:
         profiling.kill()
     thread.join()
-    return document(profiling.calls, faults, rows_of(desk.database, RECORDS))
+    return document(profiling.calls, faults, rows_of(desk.database, RECORDS), calm)
+
+
+def _calm(boards: Sequence[LabBoard], folder: Path, minutes: float) -> list[tuple[Any, ...]]:
+    """Records of the same boards at the same work when nothing happens to them."""
+    desk = _desk(boards, folder)
+    profiling = Profiling(desk, _names(boards), time.monotonic)
+    profiling.is_over.set()
+    profiling.run(_contexts(minutes))
+    return rows_of(desk.database, RECORDS)
+
+
+def _desk(boards: Sequence[LabBoard], folder: Path) -> Desk:
+    desk = open_desk(folder)
+    for board in boards:
+        desk.ok(*board.add_command)
+    return desk
+
+
+def _names(boards: Sequence[LabBoard]) -> list[str]:
+    return [board.device.name for board in boards]
+
+
+def _contexts(minutes: float) -> int:
+    """As many as last about so long."""
+    return max(2, round(CONTEXTS_PER_MINUTE * minutes))
 
 
 def inflict(
@@ -197,7 +221,10 @@ def _verb(lab: Lab, board: LabBoard, words: str) -> bool:
 
 
 def document(
-    calls: Sequence[Call], faults: Sequence[dict[str, Any]], records: Sequence[tuple[Any, ...]]
+    calls: Sequence[Call],
+    faults: Sequence[dict[str, Any]],
+    records: Sequence[tuple[Any, ...]],
+    calm: Sequence[tuple[Any, ...]],
 ) -> dict[str, Any]:
     """All of it, to be kept as JSON; `checks` must all be true."""
     last = calls[-1]
@@ -210,23 +237,21 @@ def document(
         "put_aside": sum((c.count(r"(board\d).* It is put aside") for c in calls), Counter()),
         "refused": sum((c.count(r"^nas: (board\d): ") for c in calls), Counter()),
     }
-    twice, off = repeated(records), wrong(records)
+    twice = repeated(records)
+    off = off_median([*good(records, "faults"), *good(calm, "calm")])
     return {
         "checks": {
             "ended_by_itself": last.code == 0,
             "all_known": bool(last.outcome) and last.outcome["known"] == last.outcome["total"],
             "no_record_twice": not twice,
-            "no_good_record_wrong": not off,
+            "good_records_agree": agree(off, "faults", "calm"),
         },
         "counts": {name: dict(sorted(count.items())) for name, count in counts.items()},
         "faults_by_kind": dict(Counter(fault["fault"] for fault in faults)),
         "records": len({row[:3] + row[6:] for row in records}),
         "records_by_device": dict(sorted(Counter(row[0] for row in records).items())),
-        "good_records": sum(row[4] == "good" for row in records),
-        "good_records_compared": compared(records),
+        "good_records_off_median": off,
         "twice": twice,
-        "wrong": off,
-        "most_off": max((ratio for *_, ratio in ratios(records)), default=None),
         "faults": list(faults),
         "calls": [asdict(call) for call in calls],
     }
@@ -241,31 +266,13 @@ def repeated(records: Sequence[tuple[Any, ...]]) -> list[str]:
     return [record for record, times in seen.items() if times > 1]
 
 
-def wrong(records: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Device, architecture and ratio of good records that are far off."""
-    return [found for found in ratios(records) if found[2] > MOST_OFF]
-
-
-def ratios(records: Sequence[tuple[Any, ...]]) -> list[tuple[str, str, float]]:
-    """By how much each good record is off the median of its architecture's good ones, up or down.
-
-    In canaries, as the LUT takes them: the boards of a lab share a core, and slow each other down.
-    """
-    latencies = defaultdict(list)
-    good = [record for record in records if record[4] == "good"]
-    for _, network, purpose, phase, _, latency, _ in good:
-        latencies[network, purpose, phase].append(latency)
-    found = []
-    for device, network, purpose, phase, _, latency, _ in good:
-        ratio = latency / median(latencies[network, purpose, phase])
-        found.append((device, network, round(max(ratio, 1 / ratio), 3)))
-    return found
-
-
-def compared(records: Sequence[tuple[Any, ...]]) -> int:
-    """Good records of architectures that have several."""
-    times = Counter(row[1] for row in records if row[4] == "good")
-    return sum(count for count in times.values() if count > 1)
+def good(records: Sequence[tuple[Any, ...]], kind: str) -> list[tuple[str, float, str]]:
+    """Records marked good, as `off_median` takes them."""
+    return [
+        (f"{network} {purpose} {phase}", canaries, kind)
+        for _, network, purpose, phase, quality, canaries, _ in records
+        if quality == "good"
+    ]
 
 
 def main() -> int:

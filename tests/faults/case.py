@@ -226,9 +226,3 @@ def _judged(case: Case, fault: Fault, seed: int, start: float, expected: frozens
 
 def _covers(observed: dict[str, float], moment: float) -> bool:
     return observed["asked_s"] <= moment <= observed["answered_s"]
-
-
-def write_table(path: Path, table: dict[str, object]) -> None:
-    """The whole table as one JSON document."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n")

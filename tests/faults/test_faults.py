@@ -1,28 +1,27 @@
 """Whatever happens to a board, its LUT is the same in the end, and the user is told.
 
 `--fault-seeds N` strikes each fault at N random moments, on five boards at once, and
-`--fault-table FILE` keeps what came of it, in place of older rows of the same faults. Without
-them, a few faults strike once.
+`--fault-table FILE.json` keeps what came of it, in place of older rows of the same faults, with a
+table for people beside it (`FILE.md`). Without them, a few faults strike once.
 """
 
-import json
 import queue
 import statistics
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 
 import pytest
 
-from tests.faults.case import Fault, run_case, write_table
+from tests.agreement import agree
+from tests.faults.case import Fault, run_case
 from tests.faults.faults import FAULTS
+from tests.faults.table import Table, off
 
 pytestmark = pytest.mark.lab
 
 FEW = ("the agent is killed", "its disk fills up for 8 s", "it answers half a line")
 NUM_BOARDS = 5
-MOST_OFF = 1.5  # our choice: a stopped clock or half a machine costs more
 
 
 @pytest.fixture(scope="module")
@@ -78,48 +77,7 @@ def taken(boards):
 @pytest.fixture(scope="module")
 def table(request):
     """What came of all so far; kept in a file, after each fault, if one is asked for."""
-    return Table(request.config.getoption("--fault-table"))
-
-
-class Table:
-    """Rows by fault; those that a file has are kept unless they are made anew."""
-
-    def __init__(self, path):
-        self.path, self.rows = path, {}
-        self._kept = {}
-        if path and path.exists():
-            self._kept = json.loads(path.read_text())["faults"]
-
-    def add(self, name, row):
-        self.rows[name] = row
-        if self.path:
-            found = self._kept | self.rows
-            faults = {name: found[name] for name in FAULTS if name in found}
-            write_table(
-                self.path, {"faults": faults, "good_records_off_median": off_median(faults)}
-            )
-
-
-def off_median(rows):
-    """How far records marked good are from the median of their network's, as ratios from 1 up.
-
-    Of latencies in units of the canary, as the LUT takes them; of records during whose measurement
-    a fault struck, and of all others. The machine is shared, so that the others are off too.
-    """
-    good = [record for row in rows.values() for case in row["cases"] for record in case["good"]]
-    by_network = defaultdict(list)
-    for network, canaries, _ in good:
-        by_network[network].append(canaries)
-    medians = {network: statistics.median(alike) for network, alike in by_network.items()}
-    off = {"struck": [], "others": []}
-    for network, canaries, struck in good:
-        ratio = canaries / medians[network]
-        off["struck" if struck else "others"].append(max(ratio, 1 / ratio))
-    return {
-        name: {"records": len(ratios), "median": statistics.median(ratios), "worst": max(ratios)}
-        for name, ratios in off.items()
-        if ratios
-    }
+    return Table(request.config.getoption("--fault-table"), FAULTS)
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -151,7 +109,4 @@ def test_a_lut_is_the_same_after(name, boards, seeds, undisturbed, table, tmp_pa
 
 def test_no_timing_is_called_good_that_a_fault_has_reached(table):
     """Those that a fault struck agree with others of their network as well as others do."""
-    off = off_median(table.rows)
-    if {"struck", "others"} <= off.keys():
-        assert off["struck"]["median"] <= MOST_OFF * off["others"]["median"]
-        assert off["struck"]["worst"] <= MOST_OFF * off["others"]["worst"]
+    assert agree(off(table.rows), "struck", "others")
