@@ -1843,9 +1843,13 @@ class Wire:
             raise HostGone
 
     def send(self, reply: Json) -> None:
-        """Send one line."""
+        """Send one line; raise HostGone where a host does not read it and is silent as well."""
+        data = json.dumps(reply).encode() + b"\n"
         try:
-            _write_all(self._out_fd, json.dumps(reply).encode() + b"\n")
+            while data:
+                while not select.select([], [self._out_fd], [], 1.0)[1]:
+                    self.check_host()
+                data = data[os.write(self._out_fd, data[: select.PIPE_BUF]) :]  # never blocks
         except BrokenPipeError as exc:
             raise HostGone from exc
 

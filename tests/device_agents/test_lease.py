@@ -43,6 +43,15 @@ def test_a_lease_goes_to_the_next_host_when_the_first_hangs_up(start_host):
     assert second.receive()["result"]["waited_s"] > 0
 
 
+def test_a_host_that_neither_reads_nor_speaks_does_not_hold_the_agent():
+    from_host, _ = os.pipe()
+    _, to_host = os.pipe()
+    wire = agent.Wire(from_host, to_host)
+    wire.silence_s = 0.1
+    with pytest.raises(agent.HostGone):
+        wire.send({"result": "x" * 2**20})
+
+
 @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGTERM])
 def test_the_lease_of_an_agent_that_died_is_free(start_host, fate):
     first, second = start_host(), start_host()
