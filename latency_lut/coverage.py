@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from latency_lut.block_index import block_index
 from latency_lut.fit.lut import Lut
+from latency_lut.transfer.transfer import TRANSFERRED
 from search_spaces import Space
 
 
@@ -14,6 +15,8 @@ class Coverage:
     known: int
     total: int
     missing: tuple[str, ...]
+    transferred: int
+    """Of the known: taken over from another device's LUT, and never measured."""
 
     @property
     def share(self) -> float:
@@ -25,4 +28,10 @@ def coverage(space: Space, lut: Lut, precision: str = "fp32") -> Coverage:
     """How much of `space` the LUT covers; keys in the order of the places they first stand at."""
     keys = [key for of_block in block_index(space, precision).keys for key in of_block]
     missing = tuple(key for key in keys if key not in lut.entries)
-    return Coverage(known=len(keys) - len(missing), total=len(keys), missing=missing)
+    known = [lut.entries[key] for key in keys if key in lut.entries]
+    return Coverage(
+        known=len(known),
+        total=len(keys),
+        missing=missing,
+        transferred=sum(entry.quality == TRANSFERRED for entry in known),
+    )

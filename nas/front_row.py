@@ -125,6 +125,7 @@ class Report:
     segments: Mapping[str, tuple[SegmentShare, ...]] = field(default_factory=dict)
     coverage_known: int = 0
     coverage_total: int = 0
+    coverage_transferred: int = 0
     device_facts: Mapping[str, object] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
     quality_floor: float | None = None

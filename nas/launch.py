@@ -4,7 +4,6 @@ import logging
 
 from device_agents import Device
 from latency_lut import (
-    TRANSFERRED,
     DeviceProfile,
     Lut,
     Predictor,
@@ -14,7 +13,6 @@ from latency_lut import (
 )
 from nas.campaign.crew import Crew
 from nas.campaign.filling import fill
-from nas.campaign.ledger import space_keys
 from nas.estimators import check_accuracy, open_estimator
 from nas.front import Front, measured_violations, read_front
 from nas.hints import zero_cost_hints
@@ -145,13 +143,11 @@ def _tell_gaps(
             covered.total,
             settings.profile_command,
         )
-    keys = space_keys(workspace.space, lut.precision)
-    taken = sum(e.quality == TRANSFERRED for key, e in lut.entries.items() if key in keys)
-    if taken:
+    if covered.transferred:
         logger.warning(
             "%d of %d segment keys of the LUT of %s were taken from another device's and never "
             "measured. Measure them with: %s",
-            taken,
+            covered.transferred,
             covered.total,
             found.device_name,
             settings.profile_command,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,10 +111,12 @@ def coverage(
     with open_lut(device, devices, storage, precision) as lut:
         covered = coverage_of(found, lut, precision)
     if json:
-        document = {"space": found.name, "device": device, "known": covered.known}
-        print_json({**document, "total": covered.total, "missing": list(covered.missing)})
+        where = {"space": found.name, "device": device}
+        print_json({**where, **asdict(covered), "missing": list(covered.missing)})
         return
     show(f"{covered.known} of {covered.total} segment keys of {found.name} are known")
+    if covered.transferred:
+        show(f"  {covered.transferred} of them from another device's LUT, never measured")
     for key in covered.missing[:10]:
         show(f"  missing: {key}")
     if len(covered.missing) > 10:

@@ -45,6 +45,7 @@ def study_report(opened: OpenStudy, storage_url: str) -> Report:
         segments={row.architecture.id: _shares(row, opened, lut) for row in front.rows},
         coverage_known=covered.known,
         coverage_total=covered.total,
+        coverage_transferred=covered.transferred,
         device_facts=lut.profile.facts,
         commands=(*read_commands(opened.study), shlex.join(["nas", "report", opened.name])),
         quality_floor=guessing(settings.task),

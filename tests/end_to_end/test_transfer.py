@@ -28,6 +28,12 @@ def test_a_device_that_changed_starts_from_the_lut_that_it_had(profiled, two_thr
     assert len(marked) == transfer["transferred"]
     assert all(row["carriers"] == 0 for row in marked)
     assert all(0 < row["low_ms"] <= row["latency_ms"] <= row["high_ms"] for row in rows)
+    covered = profiled.ok("lut", "coverage", *ON_LOCAL, *two_threads, "--json").json
+    assert covered["known"] == covered["total"] == 12
+    assert covered["transferred"] == transfer["transferred"]
+    if transfer["transferred"]:
+        said = profiled.ok("lut", "coverage", *ON_LOCAL, *two_threads).out
+        assert f"{transfer['transferred']} of them from another device's LUT" in said
 
 
 def test_a_device_cannot_start_from_its_own_lut(profiled):

@@ -156,7 +156,9 @@ LOST = r"Trying again in|is back|put aside|Try again|nas devices doctor"
 
 FAULTS: dict[str, Fault] = {
     "the agent is killed": Fault(strike=in_shell(kill_program("serve")), says=LOST),
-    "the measuring child is killed": Fault(strike=in_shell(kill_program("child")), says="the system killed the job"),
+    "the measuring child is killed": Fault(
+        strike=in_shell(kill_program("child")), says="the system killed the job"
+    ),
     "the workstation's process is killed": Fault(strike=kill_workstation),
     "Ctrl-C": Fault(strike=interrupt(1), says="stopped; what was done so far is kept", ends=(0, 1)),
     "Ctrl-C twice": Fault(strike=interrupt(2), says="stopped|kept"),

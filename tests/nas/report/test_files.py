@@ -111,6 +111,11 @@ def test_a_report_can_be_written_with_little_to_tell(tmp_path, changes):
     assert files.png.stat().st_size > 1000
 
 
+def test_segments_that_were_never_measured_are_told():
+    html = render_html(made_up_report(coverage_transferred=90))
+    assert "90 of them taken over from another device's LUT and never measured" in html
+
+
 def test_a_budget_that_nothing_holds_is_told_with_the_nearest_network():
     html = render_html(made_up_report(front=(), max_latency_ms=0.5, dropped=()))
     assert "None of 120 evaluated networks holds 0.5\u00a0ms" in html
