@@ -37,6 +37,7 @@ def next_carrier(
     rng: np.random.Generator,
     contexts_wanted: int = 2,
     avoided: Set[str] = frozenset(),
+    unneeded: Set[str] = frozenset(),
 ) -> Architecture | None:
     """The network to measure next; None when every segment was seen often enough.
 
@@ -50,9 +51,11 @@ def next_carrier(
         rng: decides between equals.
         contexts_wanted: networks in which to see each segment.
         avoided: segment keys that are not sought, and kept out where that costs no sought one.
+        unneeded: segment keys that are kept out as well, where others are neither sought nor
+            avoided.
     """
     planner = _planner(block_index(space, precision))
-    weights = _weights(planner.index, seen, contexts_wanted, avoided)
+    weights = _weights(planner.index, seen, contexts_wanted, avoided, unneeded)
     if weights.max() <= 0:
         return None
     return space.decode(planner.carrier(weights, rng))
@@ -112,7 +115,11 @@ def balancing_carriers(
 
 
 def _weights(
-    index: BlockIndex, seen: Mapping[str, int], contexts_wanted: int, avoided: Set[str]
+    index: BlockIndex,
+    seen: Mapping[str, int],
+    contexts_wanted: int,
+    avoided: Set[str],
+    unneeded: Set[str],
 ) -> Floats:
     """(B + 1,) what it is worth to see each block; 0 for those seen often enough."""
     step = len(index.offsets) + 1.0  # more than the number of segments of a network
@@ -120,6 +127,9 @@ def _weights(
     for number, keys in enumerate(index.keys, start=1):
         if not avoided.isdisjoint(keys):
             weights[number] = -0.5 / step  # those of a whole network together: less than one sought
+            continue
+        if not unneeded.isdisjoint(keys):
+            weights[number] = -0.5 / step**2  # less than one avoided, in the same way
             continue
         lacking = contexts_wanted - min(seen.get(key, 0) for key in keys)
         weights[number] = step ** (lacking - 1) if lacking > 0 else 0.0

@@ -72,10 +72,11 @@ class Ledger:
         return list(carriers.values())
 
     def _for_suspect(self, suspect: str, rng: np.random.Generator) -> Task:
-        """A network of the suspect, with as little beside it as can be."""
+        """A network of the suspect, with as little beside it as can be, least of all suspects."""
         rest = self.keys - self._together(suspect)
+        avoided = rest & (self.given_up | self.failed.keys())
         seen, precision = dict.fromkeys(rest, 1), self._rig.precision
-        carrier = next_carrier(self.space, seen, precision, rng, 1, rest)
+        carrier = next_carrier(self.space, seen, precision, rng, 1, avoided, rest)
         assert carrier is not None, suspect  # it is of a network of the space
         return Task(carrier, suspect)
 

@@ -5,6 +5,7 @@ import pytest
 
 from latency_lut import balancing_carriers, next_carrier, sharpening_carrier
 from search_spaces import Architecture, Space, load_space
+from tests.latency_lut.networks import wide_space
 
 
 def keys_of(space: Space, architecture: Architecture) -> set[str]:
@@ -105,6 +106,23 @@ def test_a_segment_never_seen_goes_before_any_seen_once(space):
     del seen[lacking]
     carrier = next_carrier(space, seen, "fp32", np.random.default_rng(0), 2)
     assert lacking in keys_of(space, carrier)
+
+
+def test_what_is_avoided_stays_out_before_what_is_only_unneeded():
+    space = wide_space(places=4, options=4)
+    keys = {
+        place.name: [f"{block.key}@infer/fp32" for _, block in space.blocks_at(place)]
+        for place in space.places
+    }
+    sought, *others = keys["place2"]
+    rest = {key for name in keys for key in keys[name]} - {sought}
+    avoided = {keys["place0"][1], keys["place3"][2], others[0]}
+    seen = dict.fromkeys(rest, 1)
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        carrier = next_carrier(space, seen, "fp32", rng, 1, avoided, rest)
+        assert sought in keys_of(space, carrier)
+        assert not keys_of(space, carrier) & avoided
 
 
 def test_a_key_of_another_precision_does_not_count(space):

@@ -10,8 +10,8 @@ from latency_lut import AttributionError
 from nas.campaign.crew import Crew
 from nas.campaign.ledger import space_keys
 from nas.campaign.profiling import campaign_words, profile
-from search_spaces import segment_key
-from tests.latency_lut.networks import tiny_space, wide_space
+from search_spaces import Place, segment_key
+from tests.latency_lut.networks import Dense, tiny_space, wide_space
 from tests.nas.arithmetic_rig import FAILURE, ArithmeticSession, arithmetic_rig, scripted
 
 
@@ -122,6 +122,22 @@ def test_the_one_segment_that_the_device_cannot_run_is_found_and_given_up(tmp_pa
     assert campaign.ended == "failures"
     assert campaign.given_up == (culprit,)
     assert (campaign.known, campaign.total) == (6, 7)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_segment_is_given_up_for_one_that_stood_beside_it(tmp_path, seed):
+    def first(values):
+        return Dense(size=1 + values["choice0"], bias=values["choice0"] == 3)
+
+    def breaks_at_a_bias(nodes):
+        return FAILURE if any(node.op_type == "Gemm" for node in nodes) else "good"
+
+    wide = wide_space(places=4, options=4)
+    space = replace(wide, places=(Place("place0", ("choice0",), first), *wide.places[1:]))
+    with arithmetic_rig(tmp_path, space, ArithmeticSession(breaks_at_a_bias)) as rig:
+        campaign = profile(Crew([rig]), contexts_wanted=1, seed=seed)
+    assert campaign.given_up == ("dense(bias=1,size=4)@infer/fp32",)
+    assert campaign.known == campaign.total - 1
 
 
 def test_a_segment_that_fails_in_one_phase_is_given_up_in_all(tmp_path):
