@@ -20,6 +20,7 @@ from device_agents.transport import (
     TAIL_BYTES,
     Completed,
     LineBuffer,
+    last_line,
     sha256_of,
 )
 
@@ -174,8 +175,7 @@ class LocalStream:
             return "it was closed before"
         size = self._last_words.seek(0, os.SEEK_END)
         self._last_words.seek(max(0, size - TAIL_BYTES))
-        lines = self._last_words.read().decode("utf-8", "replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "no last words")
+        return last_line(self._last_words.read().decode("utf-8", "replace")) or "no last words"
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

@@ -14,7 +14,7 @@ from device_agents.host_keys import HostKey, KnownHosts, Verdict, write_trusted
 from device_agents.inventory import Device
 from device_agents.ssh_config import Endpoint, resolve
 from device_agents.ssh_login import Connection, hops, log_in
-from device_agents.transport import OUTPUT_CAP_BYTES, TAIL_BYTES, Completed, LineBuffer
+from device_agents.transport import OUTPUT_CAP_BYTES, TAIL_BYTES, Completed, LineBuffer, last_line
 from device_agents.upload import Upload
 
 CHUNK_BYTES = 65536
@@ -207,8 +207,8 @@ class SshStream:
         )
 
     def _ended(self) -> ConnectionLost:
-        words = self._stderr.text(limit_s=_LAST_WORDS_S).strip()
-        last = f" ({words.splitlines()[-1]})" if words else ""
+        words = last_line(self._stderr.text(limit_s=_LAST_WORDS_S))
+        last = f" ({words})" if words else ""
         transport = self._channel.get_transport()
         what = "the agent ended" if transport.is_active() else "the connection was lost"
         return ConnectionLost(

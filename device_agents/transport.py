@@ -12,6 +12,7 @@ from device_agents.errors import ProtocolError
 MAX_LINE_BYTES = 16 * 2**20  # our choice: a profile of 10,000 nodes is about 1 MiB
 OUTPUT_CAP_BYTES = 2**20  # our choice: what is kept of each stream of a command
 TAIL_BYTES = 4096  # our choice: what is kept of a long-lived process' stderr
+_LONGEST_WORDS = 200  # our choice: of its last line, in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,12 @@ class LineBuffer:
                 f"this is no agent of ours. Check it with: nas devices doctor {self._device_name}",
                 device=self._device_name,
             )
+
+
+def last_line(output: str) -> str:
+    """The last line that a process wrote, cut off where it is long; empty if there is none."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:_LONGEST_WORDS] if lines else ""
 
 
 def sha256_of(path: Path) -> str:

@@ -11,6 +11,7 @@ from tests.agreement import off_median
 from tests.faults.case import Fault
 
 Row = dict[str, Any]
+_LONGEST_QUOTE = 240
 HEAD = (
     "| fault | complete | struck after | exit codes | keys missing, added | records, twice "
     "| what was said |\n| --- | --- | --- | --- | --- | --- | --- |\n"
@@ -75,4 +76,7 @@ def _quoted(cases: list[Row], says: str) -> str:
         for line in case["said"]
         if re.search(says, line)
     )
-    return f"`{heard.most_common(1)[0][0].replace('|', '/')}`" if heard else ""
+    if not heard:
+        return ""
+    line = heard.most_common(1)[0][0].replace("|", "/")
+    return f"`{line[:_LONGEST_QUOTE]}{'…' if len(line) > _LONGEST_QUOTE else ''}`"
