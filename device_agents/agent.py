@@ -721,10 +721,13 @@ def energy_runs(run_ns: int) -> int:
 def median_interval(values: List[int]) -> Tuple[int, int]:
     """The 95 % interval of the median by order statistics; the whole range below 6 values."""
     ordered, n = sorted(values), len(values)
-    outside, tail = 0, 2.0**-n
-    while outside + 1 <= n // 2 and tail <= 0.025:
+    # Of the 2^n ways in which n values may lie below and above the median, those with so few below.
+    # Whole numbers: those of a thousand values are beyond any float.
+    outside, ways, tail = 0, 1, 1
+    while outside + 1 <= n // 2 and 40 * tail <= 2**n:
+        ways = ways * (n - outside) // (outside + 1)
         outside += 1
-        tail += math.comb(n, outside) * 2.0**-n
+        tail += ways
     low = max(outside - 1, 0)
     return ordered[low], ordered[n - 1 - low]
 

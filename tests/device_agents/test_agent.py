@@ -281,6 +281,7 @@ def test_the_interval_of_the_median_has_the_ranks_of_the_tables():
     assert agent.median_interval(list(range(1, 10))) == (2, 8)
     assert agent.median_interval(list(range(1, 21))) == (6, 15)
     assert agent.median_interval(list(range(1, 101))) == (40, 61)
+    assert agent.median_interval(list(range(1, 5001))) == (2431, 2570)
 
 
 def test_below_six_values_the_interval_is_all_there_is():

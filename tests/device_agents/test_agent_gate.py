@@ -135,7 +135,13 @@ def bench(root: Path, models: Path, work: Path) -> Callable[[], agent.Json]:
     request = job("none", max_seconds_per_phase=0.05)
     request.update(model=None, path=str(models / "network.onnx"), canary_path=None)
     device = agent.Bench(str(root), nothing)
-    return lambda: device.reply(request, str(work), NEVER, lambda _: None)["result"]
+
+    def run() -> agent.Json:
+        reply = device.reply(request, str(work), NEVER, lambda _: None)
+        assert "result" in reply, reply
+        return reply["result"]
+
+    return run
 
 
 COUNT = 'n=$(cat "$0.count" 2>/dev/null || echo 0); n=$((n + 1)); echo $n > "$0.count"'
