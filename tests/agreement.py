@@ -15,7 +15,7 @@ def off_median(records: Iterable[tuple[str, float, str]]) -> dict[str, dict[str,
             boards that share a core slow each other down), and of what kind the record is.
 
     Returns:
-        By kind: number of records, median and worst ratio.
+        By kind: number of records, median and worst ratio, and how many are above MOST_OFF.
     """
     by_network = defaultdict(list)
     for network, canaries, kind in records:
@@ -30,6 +30,7 @@ def off_median(records: Iterable[tuple[str, float, str]]) -> dict[str, dict[str,
             "records": len(ratios),
             "median": round(statistics.median(ratios), 3),
             "worst": round(max(ratios), 3),
+            "far": sum(ratio > MOST_OFF for ratio in ratios),
         }
         for kind, ratios in off.items()
     }

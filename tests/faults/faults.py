@@ -152,7 +152,7 @@ def wait_for_second(case: Case) -> None:
         case.later.pop()()
 
 
-LOST = r"Trying again in|is back|put aside|Try again|nas devices doctor"
+LOST = r"Trying again in|is back|put aside|Try again|cannot be reached: |does not answer within"
 
 FAULTS: dict[str, Fault] = {
     "the agent is killed": Fault(strike=in_shell(kill_program("serve")), says=LOST),
