@@ -4,6 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 
+FEWEST = 3  # our choice: of two records none is the one that is off
 MOST_OFF = 1.5  # our choice: a stopped clock or half a machine costs more
 
 
@@ -15,13 +16,16 @@ def off_median(records: Iterable[tuple[str, float, str]]) -> dict[str, dict[str,
             boards that share a core slow each other down), and of what kind the record is.
 
     Returns:
-        By kind: number of records, median and worst ratio, and how many are above MOST_OFF.
+        By kind, of networks with FEWEST records or more: number of records, median and worst
+        ratio, and how many are above MOST_OFF.
     """
     by_network = defaultdict(list)
     for network, canaries, kind in records:
         by_network[network].append((canaries, kind))
     off = defaultdict(list)
     for alike in by_network.values():
+        if len(alike) < FEWEST:
+            continue
         median = statistics.median(canaries for canaries, _ in alike)
         for canaries, kind in alike:
             off[kind].append(max(canaries / median, median / canaries))
