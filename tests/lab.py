@@ -26,10 +26,6 @@ BESIDE_US = Path(__file__).parents[2] / "shared" / "lab" / "boards"
 UP_LIMIT_S = 600.0  # our choice: the images are downloaded, once
 VERB_LIMIT_S = 300.0  # our choice: `give` may download too
 COMMAND_LIMIT_S = 60.0
-STARTERS = ("reboot", "restart-sshd", "skew")  # verbs that start programs on a board
-CPU_GROUPS = Path("/sys/fs/cgroup/cpu")  # control groups, version 1
-QUOTA_PERIOD_US = 20_000  # our choice: as long as a group of inferences is timed at least
-WEIGHT = 20_000  # our choice; 1,024 is usual: before all else that wants the boards' core
 
 
 def _verb(name: str, *, cure: str = "") -> "Callable[[LabBoard], None]":
@@ -124,21 +120,18 @@ class Lab:
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self._command, self._environment = command, environment
-        self._num_boards, self._has_arm = 0, False
+        self._num_boards, self._has_arm, self._on_all_cores = 0, False, False
         self._boards: dict[str, LabBoard] = {}
 
-    def boards(self, num_boards: int, *, core_share: float | None = None) -> list[LabBoard]:
-        """So many healthy boards like this machine: board1, board2, ..., all of one device profile.
+    def boards(self, num_boards: int, *, on_all_cores: bool = False) -> list[LabBoard]:
+        """So many healthy boards like this machine: board1, board2, ...
 
-        Args:
-            core_share: what each has of their core, however busy or idle the others are, so that
-                they are of equal and steady speed. Left out: what the others leave.
+        All are of one device profile, unless they shall be `on_all_cores`, to be done earlier.
         """
+        if on_all_cores != self._on_all_cores:
+            self._on_all_cores, self._num_boards = on_all_cores, 0
         self._have(num_boards, self._has_arm)
-        names = [f"board{i + 1}" for i in range(num_boards)]
-        for name in names:
-            self._limit(name, core_share)
-        return self._mended(names)
+        return self._mended([f"board{i + 1}" for i in range(num_boards)])
 
     def arm_board(self) -> LabBoard:
         """The healthy board `arm1`, an aarch64; its times are those of an emulator."""
@@ -152,13 +145,8 @@ class Lab:
         return done.stdout
 
     def try_command(self, *arguments: str, limit_s: float) -> "subprocess.CompletedProcess[str]":
-        enter: list[str] = []
-        if arguments[0] in STARTERS and self._cpu_group(arguments[1]).exists():
-            # What it starts is born in the board's group, and so stays in it.
-            enter = ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"']
-            enter.append(str(self._cpu_group(arguments[1])))
         return subprocess.run(
-            [*enter, *self._command, *arguments],
+            [*self._command, *arguments],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -169,31 +157,16 @@ class Lab:
         if num_boards <= self._num_boards and has_arm == self._has_arm:
             return
         num_boards = max(num_boards, self._num_boards)
-        options = ["--arm64"] if has_arm else []
+        # Fast boards share all cores but the last; a slow one, even a little, is on that one.
+        slow = "1.1" if self._on_all_cores else "1"
+        options = ["--slow", ",".join(("1", slow)[i % 2] for i in range(num_boards))]
+        options += ["--arm64"] if has_arm else []
         done = self.try_command("up", str(num_boards), *options, limit_s=UP_LIMIT_S)
         if done.returncode:
             pytest.skip(f"the lab does not come up: {done.stderr.strip()[-500:]}")
         self._num_boards, self._has_arm = num_boards, has_arm
         for facts in json.loads(done.stdout)["boards"]:
             self._boards.setdefault(facts["name"], LabBoard(self, facts))
-
-    def _limit(self, name: str, core_share: float | None) -> None:
-        group = self._cpu_group(name)
-        if core_share is None:
-            if group.exists():
-                (group / "cpu.cfs_quota_us").write_text("-1")
-            return
-        if not (CPU_GROUPS / "cpu.cfs_quota_us").exists():
-            pytest.skip(f"a share of a core needs control groups of version 1 at {CPU_GROUPS}")
-        group.mkdir(exist_ok=True)
-        (group / "cpu.shares").write_text(str(WEIGHT))
-        (group / "cpu.cfs_period_us").write_text(str(QUOTA_PERIOD_US))
-        (group / "cpu.cfs_quota_us").write_text(str(round(QUOTA_PERIOD_US * core_share)))
-        if not (group / "cgroup.procs").read_text():
-            self.boards_command("reboot", name)
-
-    def _cpu_group(self, name: str) -> Path:
-        return CPU_GROUPS / f"{self._environment['LAB_NAME']}-{name}"
 
     def _mended(self, names: list[str]) -> list[LabBoard]:
         boards = [self._boards[name] for name in names]
@@ -223,10 +196,9 @@ def open_lab(folder: Path) -> Iterator[Lab]:
         pytest.skip("the lab of boards needs root")
     command = [sys.executable, str(script.resolve())]
     environment = {**os.environ, **_own_names(), "LAB_DIR": str(folder)}
-    groups = f"{shlex.quote(str(CPU_GROUPS / environment['LAB_NAME']))}-*"
     # It waits for the end of its input, which comes even when this process is killed.
     reaper = subprocess.Popen(
-        ["sh", "-c", f"cat; {shlex.join([*command, 'down'])}; rmdir {groups} 2>/dev/null"],
+        ["sh", "-c", f"cat; exec {shlex.join([*command, 'down'])}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         env=environment,

@@ -26,13 +26,3 @@ def test_boards_that_are_up_stay_when_more_are_wanted(lab):
     assert others[0] is board
     assert others[1].shell("hostname") == "board2\n"
     assert board.shell("cat /proc/1/stat").split()[21] == started.split()[21]
-
-
-def test_a_board_has_no_more_than_its_share_of_a_core_also_after_a_reboot(lab):
-    (board,) = lab.boards(1, core_share=0.25)
-    spin = "import time; e = time.monotonic() + 2\nwhile time.monotonic() < e: pass"
-    used_s = f"python3 -c '{spin}\nprint(time.process_time())'"
-    assert float(board.shell(used_s)) < 0.7
-    board.reboot()
-    (board,) = lab.boards(1, core_share=0.25)
-    assert float(board.shell(used_s)) < 0.7

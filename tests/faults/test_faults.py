@@ -22,7 +22,6 @@ pytestmark = pytest.mark.lab
 
 FEW = ("the agent is killed", "its disk fills up for 8 s", "it answers half a line")
 NUM_BOARDS = 5
-CORE_SHARE = 0.18  # our choice: of each; the rest of the core is for what the faults start
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,7 @@ def seeds(request):
 def boards(lab, seeds):
     """Boards that are free to be broken."""
     free = queue.SimpleQueue()
-    core_share = CORE_SHARE if seeds > 1 else None
-    for board in lab.boards(min(NUM_BOARDS, max(seeds, 1)), core_share=core_share):
+    for board in lab.boards(min(NUM_BOARDS, max(seeds, 1)), on_all_cores=seeds > 1):
         board.give("onnxruntime")
         free.put(board)
     return free
