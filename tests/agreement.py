@@ -4,7 +4,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable
 
-FEWEST = 3  # our choice: of two records none is the one that is off
+FEWEST = 2  # a single record is its own median, and would pass for one that agrees
 MOST_OFF = 1.5  # our choice: a stopped clock or half a machine costs more
 
 
