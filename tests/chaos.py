@@ -24,29 +24,24 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from tests.agreement import off_median
 from tests.end_to_end.desk import SPACE, Desk, open_desk, rows_of
 from tests.lab import VERB_LIMIT_S, Lab, LabBoard, open_lab
+from tests.records import Record, faults_during, good, qualities, records_of, repeated, struck
 
 # All our choice.
 OPEN_LIMIT_S = 120.0  # for the boards to be opened; a fault before is one that nobody tries twice
 PAUSE_S = (1.0, 8.0)  # between two faults
-CONTEXTS_PER_MINUTE = 4.0  # so that a campaign of so small a space lasts as long as the faults
+CONTEXTS_PER_MINUTE = 6.0  # so that a campaign of so small a space lasts as long as the faults
 END_LIMIT_S = 900.0  # for the command, after the last fault
 TRIES = 10  # to remount a disk between a reboot and the return of the agent
 CALM_SHARE = 0.5  # of the minutes with faults: so many without, before them
 
 AT_WORK = "SELECT device_name FROM lut_device_states WHERE state = 'measuring'"
-RECORDS = """
-    SELECT json_extract(n.observed_json, '$.device'), n.architecture_id, n.purpose, p.phase,
-           p.quality, 1.0 * p.latency_ns / n.canary_ns, p.group_ns,
-           json_extract(n.observed_json, '$.asked_s'), json_extract(n.observed_json, '$.answered_s')
-    FROM lut_networks n JOIN lut_phases p ON p.network_id = n.id WHERE n.precision = 'fp32'
-"""
 
 
 @dataclass(frozen=True)
@@ -68,21 +63,6 @@ FAULTS = (
     Fault("stop-sshd", "restart-sshd", (2, 20)),
     Fault("lag 200 20%", "lag 0 0", (10, 20)),
 )
-
-
-class Record(NamedTuple):
-    """A phase of a network as the LUT has it; latency in canaries, times of the monotonic clock."""
-
-    device: str
-    network: str
-    purpose: str
-    phase: str
-    quality: str
-    canaries: float
-    samples: str
-    asked_s: float
-    answered_s: float
-    was_struck: bool = False
 
 
 @dataclass
@@ -175,7 +155,7 @@ def chaos(
     finally:
         profiling.kill()
     thread.join()
-    records = [r._replace(was_struck=was_struck(r, faults, start)) for r in _records(desk)]
+    records = [r._replace(faults=faults_during(r, faults, start)) for r in records_of(desk)]
     return document(profiling.calls, faults, records, calm)
 
 
@@ -185,11 +165,7 @@ def _calm(boards: Sequence[LabBoard], folder: Path, minutes: float) -> list[Reco
     profiling = Profiling(desk, _names(boards), time.monotonic)
     profiling.is_over.set()
     profiling.run(_contexts(minutes))
-    return _records(desk)
-
-
-def _records(desk: Desk) -> list[Record]:
-    return [Record(*row) for row in rows_of(desk.database, RECORDS)]
+    return records_of(desk)
 
 
 def _desk(boards: Sequence[LabBoard], folder: Path) -> Desk:
@@ -262,8 +238,12 @@ def document(
         "refused": sum((c.count(r"^nas: (board\d): ") for c in calls), Counter()),
     }
     twice = repeated(records)
-    off = off_median(good(calm, ("calm",)) + good(records, ("others", "struck")))
-    far = sum(ratios["far"] for ratios in off.values())
+    undisturbed, kept = good(calm), good(records)
+    off = off_median(
+        [(r.run, r.canaries, "calm") for r in undisturbed]
+        + [(r.run, r.canaries, "struck" if r.faults else "others") for r in kept]
+    )
+    far = sum(of_kind["far"] for of_kind in off.values())
     return {
         "checks": {
             "ended_by_itself": last.code == 0,
@@ -276,42 +256,13 @@ def document(
         "records": len({(r.device, r.network, r.purpose, r.asked_s) for r in records}),
         "records_by_device": dict(sorted(Counter(r.device for r in records).items())),
         "quality": qualities(records),
-        "quality_when_struck": qualities([r for r in records if r.was_struck]),
+        "quality_when_struck": qualities([r for r in records if r.faults]),
         "good_records_off_median": off,
+        "good_records_struck": struck([*undisturbed, *kept]),
         "twice": twice,
         "faults": list(faults),
         "calls": [asdict(call) for call in calls],
     }
-
-
-def repeated(records: Sequence[Record]) -> list[str]:
-    """What is there twice: same device, same architecture, same raw samples."""
-    seen = Counter(f"{r.device} {r.network} {r.purpose} {r.phase} {r.samples}" for r in records)
-    return [record for record, times in seen.items() if times > 1]
-
-
-def was_struck(record: Record, faults: Sequence[dict[str, Any]], start_s: float) -> bool:
-    """Whether a fault began on the record's board, or was there, while it was measured."""
-    return any(
-        fault["board"] == record.device
-        and start_s + fault["at_s"] <= record.answered_s
-        and start_s + fault["mended_s"] >= record.asked_s
-        for fault in faults
-    )
-
-
-def qualities(records: Sequence[Record]) -> dict[str, int]:
-    """Number of records by their quality."""
-    return dict(sorted(Counter(record.quality for record in records).items()))
-
-
-def good(records: Sequence[Record], kinds: Sequence[str]) -> list[tuple[str, float, str]]:
-    """Records marked good, as `off_median` takes them; the second kind is of those struck."""
-    return [
-        (f"{r.network} {r.purpose} {r.phase}", r.canaries, kinds[r.was_struck])
-        for r in records
-        if r.quality == "good"
-    ]
 
 
 def main() -> int:
