@@ -1,7 +1,12 @@
 """Latency LUTs: measured networks kept, shared out to segments, and summed to predictions."""
 
 from latency_lut.attribution import Share, attribute
-from latency_lut.campaign import balancing_carriers, next_carrier, sharpening_carrier
+from latency_lut.campaign import (
+    balancing_carriers,
+    corner_carriers,
+    next_carrier,
+    sharpening_carrier,
+)
 from latency_lut.canary import CanaryState
 from latency_lut.coverage import Coverage, coverage
 from latency_lut.device_profile import DeviceProfile
@@ -20,7 +25,7 @@ from latency_lut.prediction import (
     Predictor,
 )
 from latency_lut.records import ALONE, GOOD, NetworkRecord, NodeTiming, PhaseTiming, Purpose
-from latency_lut.roofline import Ceilings, Roofline, roofline, touched_bytes
+from latency_lut.roofline import Ceilings, Roofline, kept_bytes, roofline, touched_bytes
 from latency_lut.storage.database import driver_url, is_there, shown_url
 from latency_lut.storage.store import Store, open_store
 from latency_lut.transfer.transfer import TRANSFERRED
@@ -62,10 +67,12 @@ __all__ = [
     "TransferCheck",
     "attribute",
     "balancing_carriers",
+    "corner_carriers",
     "coverage",
     "domination",
     "driver_url",
     "is_there",
+    "kept_bytes",
     "next_carrier",
     "open_store",
     "roofline",

@@ -16,7 +16,7 @@ import numpy as np
 
 from latency_lut.block_index import NO_BLOCK, BlockIndex
 from latency_lut.fit.entry import Entry
-from latency_lut.roofline import touched_bytes
+from latency_lut.roofline import kept_bytes, touched_bytes
 from search_spaces import Choice, SegmentCost
 
 INTERPOLATED = "interpolated"
@@ -29,10 +29,11 @@ _FEWEST_LINES = 20
 
 @dataclass(frozen=True)
 class Interpolated:
-    """An entry between two others, and the bytes that its segment touches, by the same line."""
+    """An entry between two others; bytes that its segment touches and keeps, by the same line."""
 
     entry: Entry
     touched_bytes: float
+    kept_bytes: float
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,11 @@ def interpolate(
         for key, low, high in _triples(index, number, bracket):
             if key not in entries:
                 entry = _between(key, entries[low], entries[high], bracket.position, miss)
-                ends = (touched_bytes(costs[low]), touched_bytes(costs[high]))
-                found[key] = Interpolated(entry, _on_line(*ends, bracket.position))
+                touched, kept = (
+                    _on_line(of(costs[low]), of(costs[high]), bracket.position)
+                    for of in (touched_bytes, kept_bytes)
+                )
+                found[key] = Interpolated(entry, touched, kept)
     return found
 
 

@@ -166,8 +166,8 @@ class Predictor:
 
     def _predictions(self, sums: NetworkSums) -> Predictions:
         fits = [self.lut.group(self.space.name, phase.key) for phase in self.space.phases]
-        added = zip(fits, sums.touched_bytes, strict=True)
-        added_ns = np.stack([fit.term.added_ns(touched) for fit, touched in added])
+        added = zip(fits, sums.traffic, strict=True)
+        added_ns = np.stack([fit.term.added_ns(traffic) for fit, traffic in added])
         common = np.array([[fit.common_error.half_width] for fit in fits])
         latency_ns = sums.latency_ns + added_ns
         half_ns = np.sqrt(sums.variance_ns2 + (common * latency_ns) ** 2)

@@ -13,16 +13,17 @@ import numpy.typing as npt
 from latency_lut.block_index import BlockIndex
 from latency_lut.fit.entry import Entry
 from latency_lut.fit.lut import Lut
+from latency_lut.fit.network_term import Traffic
 from latency_lut.interpolation import Interpolated
 from latency_lut.memory import LARGEST, MemoryModel, largest_traits, summed_traits
 from latency_lut.records import GOOD
-from latency_lut.roofline import touched_bytes
+from latency_lut.roofline import kept_bytes, touched_bytes
 from search_spaces import Codes, SegmentCost
 
 Floats = npt.NDArray[np.float64]
 
 _CHUNK = 2048  # architectures; measured: a chunk's arrays stay in the second-level cache
-_BY_PHASE = 5  # rows of `summed` for each phase
+_BY_PHASE = 6  # rows of `summed` for each phase
 # One sum counts all: missing segments in steps of 1, doubtful and interpolated ones in these.
 _DOUBTFUL, _INTERPOLATED = 2.0**16, 2.0**32
 
@@ -35,8 +36,8 @@ class NetworkSums:
     """(F, n)"""
     variance_ns2: Floats
     """(F, n): sum of squared half widths."""
-    touched_bytes: Floats
-    """(F, n)"""
+    traffic: tuple[Traffic, ...]
+    """Of n networks in each phase."""
     memory_added: Floats
     """(F, n, 2): `MemoryModel.added`, summed."""
     memory_largest: Floats
@@ -55,8 +56,8 @@ class PredictionTable:
 
     index: BlockIndex
     summed: Floats
-    """(Q, B): for each phase latency, squared half width, touched bytes and what adds to the memory
-    while loading and while running; then parameters, MACs and weight bytes of the first
+    """(Q, B): for each phase latency, squared half width, bytes touched and kept, and what adds to
+    the memory while loading and while running; then parameters, MACs and weight bytes of the first
     phase, and the flags."""
     largest: Floats
     """(F, L, B): traits of which a network needs those of its largest segment only."""
@@ -79,8 +80,8 @@ class PredictionTable:
         return NetworkSums(
             latency_ns=by_phase[:, 0],
             variance_ns2=by_phase[:, 1],
-            touched_bytes=by_phase[:, 2],
-            memory_added=by_phase[:, 3:].transpose(0, 2, 1),
+            traffic=tuple(Traffic(rows[2], rows[3]) for rows in by_phase),
+            memory_added=by_phase[:, 4:].transpose(0, 2, 1),
             memory_largest=largest.transpose(0, 2, 1),
             params=params,
             macs=macs,
@@ -101,11 +102,9 @@ def prediction_table(
     for number, keys in enumerate(index.keys, start=1):
         for f, key in enumerate(keys):
             cost, rows = lut.costs.get(key), slice(_BY_PHASE * f, _BY_PHASE * (f + 1))
-            if key in between:
-                timed = (*_timed(between[key].entry), between[key].touched_bytes)
-            else:
-                touched = np.nan if cost is None else touched_bytes(cost)
-                timed = (*_timed(lut.entries.get(key)), touched)
+            found = between.get(key)
+            entry = found.entry if found else lut.entries.get(key)
+            timed = (*_timed(entry), *_bytes(found, cost))
             summed[rows, number] = *timed, *_memory_added(memory, cost)
             largest[f, :, number] = np.nan if cost is None else largest_traits(cost)
             summed[-1, number] += _flags(lut, key, between)
@@ -118,6 +117,15 @@ def _timed(entry: Entry | None) -> tuple[float, float]:
     if entry is None:
         return np.nan, np.nan
     return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2
+
+
+def _bytes(found: Interpolated | None, cost: SegmentCost | None) -> tuple[float, float]:
+    """Touched and kept."""
+    if found is not None:
+        return found.touched_bytes, found.kept_bytes
+    if cost is None:
+        return np.nan, np.nan
+    return touched_bytes(cost), kept_bytes(cost)
 
 
 def _flags(lut: Lut, key: str, between: Mapping[str, Interpolated]) -> float:

@@ -113,6 +113,14 @@ def touched_bytes(cost: SegmentCost) -> int:
     return cost.weight_bytes * min(cost.macs, cost.params) // cost.params + cost.peak_bytes
 
 
+def kept_bytes(cost: SegmentCost) -> int:
+    """Bytes of a segment that are there from run to run, whichever of them a run touches.
+
+    All weights, and what is alive at its peak, as in `touched_bytes`.
+    """
+    return cost.weight_bytes + cost.peak_bytes
+
+
 def _allowed(flops: int, bytes_: int, ceilings: Ceilings | None) -> tuple[Bound | None, float]:
     """The ceiling that is met first, and the time in ns that it allows."""
     if ceilings is None or not (flops or bytes_):

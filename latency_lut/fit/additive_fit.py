@@ -2,17 +2,18 @@
 
 A network of segments k takes
 
-    T = sum of e[k] + f + sum over caches j of r[j] max(0, B - C[j]),
+    T = sum of e[k] + f + sum over caches j of r[j] max(0, B - C[j]) + q B max(0, 1 - C / W),
     e[k] = (A x[k] + c m[k]) (1 + d[k]).
 
 x[k] is what is known of the segment, in m[k] pieces (`description`), B the bytes that the network
-touches. The profiler slows a network down, long nodes by a factor and each node by some time more,
-and does not see what the runtime spends between nodes; a block alone pays for a run of its own. A
-and c undo both, so that c may have either sign. f, the cost of a run, and r, that of a byte beyond
-a cache, are never negative. They are found in two steps, as a few numbers for all networks are
-known well and one for each segment is not:
+touches, W those that it keeps from run to run. The profiler slows a network down, long nodes by a
+factor and each node by some time more, and does not see what the runtime spends between nodes; a
+block alone pays for a run of its own. A and c undo both, so that c may have either sign. f, the
+cost of a run, r, that of a byte beyond a cache, and q, that of one which other runs displace, are
+never negative. All are found in two steps, as a few numbers for all networks are known well and
+one for each segment is not:
 
-1. A, c, f and r, with d = 0 (`fit_line`);
+1. A, c, f, r and q, with d = 0 (`fit_line`);
 2. d by ridge regression of what is left of T, each d taken to be normal with deviation tau, the
    networks' own noise being 3 %.
 
@@ -29,7 +30,7 @@ import numpy as np
 
 from latency_lut.fit.description import Description, descriptions
 from latency_lut.fit.network_line import Line, Segments, asymmetric_weights, fit_line
-from latency_lut.fit.network_term import NetworkTerm
+from latency_lut.fit.network_term import NetworkTerm, Traffic
 from latency_lut.fit.networks import Networks, networks_of
 from latency_lut.fit.timed_table import Bools, Floats, TimedTable
 
@@ -72,23 +73,23 @@ class AdditiveFit:
     left_out: LeftOut
 
 
-def fit_additive(table: TimedTable, touched: Floats, caches: Sequence[float]) -> AdditiveFit:
+def fit_additive(table: TimedTable, traffic: Traffic, caches: Sequence[float]) -> AdditiveFit:
     """The estimate of the module's formula.
 
     Args:
         table: of measured networks.
-        touched: (K,) bytes that each segment touches.
-        caches: sizes beyond which a byte may cost more; empty where they are not known.
+        traffic: (K,) of each segment.
+        caches: sizes beyond which a byte may cost more, rising; empty where they are not known.
     """
     networks = networks_of(table)
-    fits = (_fit(networks, of, touched, caches) for of in descriptions(table))
+    fits = (_fit(networks, of, traffic, caches) for of in descriptions(table))
     best = min(fits, key=lambda fit: fit.deviations.error)
     entry_ns, deviations = best.entry_ns, best.deviations
     return AdditiveFit(
         told_by=best.description.source,
         term=best.line.term,
         entry_ns=entry_ns * np.maximum(1 + deviations.of_key, _LEAST_SHARE),
-        share_ns=_shares(table, best, touched),
+        share_ns=_shares(table, best, traffic),
         left_out=LeftOut(
             latency_ns=networks.latency_ns,
             predicted_ns=deviations.left_out_ns,
@@ -110,13 +111,13 @@ class _Fit:
 
 
 def _fit(
-    networks: Networks, description: Description, touched: Floats, caches: Sequence[float]
+    networks: Networks, description: Description, traffic: Traffic, caches: Sequence[float]
 ) -> _Fit:
     known_ns, pieces = description.known_ns, description.pieces
-    segments = Segments(known_ns=known_ns, pieces=pieces, touched=touched)
+    segments = Segments(known_ns=known_ns, pieces=pieces, traffic=traffic)
     line = fit_line(networks, segments, caches)
     entry_ns = _segments_ns(line, known_ns, pieces)
-    added_ns = line.term.added_ns(networks.holds @ touched)
+    added_ns = line.term.added_ns(networks.traffic(traffic))
     deviations = min(
         (_deviations(networks, entry_ns, added_ns, line.numbers, tau) for tau in _TAUS),
         key=lambda found: found.error,
@@ -168,11 +169,12 @@ def _segments_ns(line: Line, known_ns: Floats, pieces: Floats) -> Floats:
     return np.maximum(stretched + line.piece_ns * pieces, _LEAST_SHARE * stretched)
 
 
-def _shares(table: TimedTable, fit: _Fit, touched: Floats) -> Floats:
+def _shares(table: TimedTable, fit: _Fit, traffic: Traffic) -> Floats:
     """(R,) each timed network's time, less the terms of the whole network, shared out."""
     own_ns = _segments_ns(fit.line, fit.description.row_ns, fit.description.row_pieces)
     if not own_ns.any():  # the line says that all is the network's own: the profile divides it
         own_ns = np.maximum(table.node_ns, 1.0)
-    added_ns = fit.line.term.added_ns(table.by_network(touched[table.key]))
+    sums = (table.by_network(of_key[table.key]) for of_key in (traffic.touched, traffic.kept))
+    added_ns = fit.line.term.added_ns(Traffic(*sums))
     left_ns = np.maximum(table.latency_ns - added_ns, _LEAST_SHARE * table.latency_ns)
     return own_ns * (left_ns / table.by_network(own_ns))[table.network]

@@ -12,12 +12,12 @@ from latency_lut.fit.additive_fit import AdditiveFit, fit_additive
 from latency_lut.fit.contexts import contexts_of, sightings_of
 from latency_lut.fit.description import PROFILE, profiler_slowdown
 from latency_lut.fit.entry import Entry, fit_entries
-from latency_lut.fit.network_term import NetworkTerm
+from latency_lut.fit.network_term import NetworkTerm, Traffic
 from latency_lut.fit.repeats import RepeatError, repeat_error
 from latency_lut.fit.self_check import CommonError, check_itself
 from latency_lut.fit.timed_table import Floats, TimedTable, group_of
 from latency_lut.memory import STATIC, MemoryModel
-from latency_lut.roofline import touched_bytes
+from latency_lut.roofline import kept_bytes, touched_bytes
 from search_spaces import SegmentCost
 
 
@@ -117,21 +117,26 @@ def fit_lut(
 
 
 def cache_sizes(profile: DeviceProfile) -> tuple[float, ...]:
-    """Bytes beyond which a byte may cost more: of the second and the third cache.
+    """Bytes beyond which a byte may cost more, rising: of the second and the third cache.
 
-    Of the third also a quarter, as on a shared chip the others have the rest. Empty where the
-    device does not say.
+    Of the third also a quarter and a half, as on a shared chip others have the rest. Empty where
+    the device does not say.
     """
     l2, l3 = (profile.facts.get(name) for name in ("l2_bytes", "l3_bytes"))
     found = [float(l2)] if isinstance(l2, int) else []
-    return (*found, l3 / 4, float(l3)) if isinstance(l3, int) else tuple(found)
+    if isinstance(l3, int):
+        found += [l3 / 4, l3 / 2, float(l3)]
+    return tuple(sorted(set(found)))
 
 
 def _fit(
     table: TimedTable, costs: Mapping[str, SegmentCost], caches: tuple[float, ...]
 ) -> AdditiveFit:
-    touched = np.array([float(touched_bytes(costs[key])) for key in table.keys])
-    return fit_additive(table, touched, caches)
+    traffic = Traffic(
+        touched=np.array([float(touched_bytes(costs[key])) for key in table.keys]),
+        kept=np.array([float(kept_bytes(costs[key])) for key in table.keys]),
+    )
+    return fit_additive(table, traffic, caches)
 
 
 def _latencies_ns(

@@ -1,11 +1,11 @@
 """The line that networks lie on: their time by what is known of their segments and what they touch.
 
-    T = A X + c M + f + sum over caches j of r[j] max(0, B - C[j])
+    T = A X + c M + f + sum over caches j of r[j] max(0, B - C[j]) + q B max(0, 1 - C / W)
 
-with X the sum of what is known of a network's segments, in M pieces (`description`), and B the
-bytes that it touches. It is fitted on T relative to what was measured, as an expectile below the
-middle: what disturbs a measurement only ever adds to it, and a LUT holds what a network takes when
-nothing else runs.
+with X the sum of what is known of a network's segments, in M pieces (`description`), B the bytes
+that it touches and W those that it keeps. It is fitted on T relative to what was measured, as an
+expectile below the middle: what disturbs a measurement only ever adds to it, and a LUT holds what
+a network takes when nothing else runs.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import lsq_linear
 
-from latency_lut.fit.network_term import CacheTerm, NetworkTerm
+from latency_lut.fit.network_term import CacheTerm, NetworkTerm, Traffic
 from latency_lut.fit.networks import Networks
 from latency_lut.fit.timed_table import Floats
 
@@ -40,7 +40,8 @@ class Line:
     @property
     def numbers(self) -> int:
         """How many numbers were fitted, those that came out as 0 left out."""
-        found = (self.stretch, self.piece_ns, self.term.fixed_ns, *self.term.beyond)
+        caches = (*self.term.beyond, self.term.reloaded)
+        found = (self.stretch, self.piece_ns, self.term.fixed_ns, *caches)
         return sum(1 for number in found if number)
 
 
@@ -52,8 +53,7 @@ class Segments:
     """What is known of their time."""
     pieces: Floats
     """Of how many pieces."""
-    touched: Floats
-    """Bytes."""
+    traffic: Traffic
 
 
 def fit_line(networks: Networks, segments: Segments, caches: Sequence[float]) -> Line:
@@ -62,13 +62,14 @@ def fit_line(networks: Networks, segments: Segments, caches: Sequence[float]) ->
     Args:
         networks: as measured.
         segments: of which they are made.
-        caches: sizes beyond which a byte may cost more; empty where they are not known.
+        caches: sizes beyond which a byte may cost more, rising; empty where they are not known.
     """
-    count, bytes_ = len(networks.latency_ns), networks.holds @ segments.touched
+    count, traffic = len(networks.latency_ns), networks.traffic(segments.traffic)
     columns = [networks.holds @ segments.known_ns]
     if count >= FEWEST_NETWORKS:
-        beyond = [np.maximum(bytes_ - size, 0.0) for size in caches]
-        columns += [networks.holds @ segments.pieces, np.ones(count), *beyond]
+        beyond = [traffic.beyond(size) for size in caches[:-1]]
+        reloaded = [traffic.reloaded(size) for size in caches[-1:]]
+        columns += [networks.holds @ segments.pieces, np.ones(count), *beyond, *reloaded]
     features = np.stack(columns, axis=1) / networks.latency_ns[:, None]
     usual = features.mean(axis=0)
     usual[usual == 0] = 1.0  # a cache that no network outgrew: nothing is learnt of it
@@ -78,9 +79,14 @@ def fit_line(networks: Networks, segments: Segments, caches: Sequence[float]) ->
     if not others:
         return Line(stretch, 0.0, NetworkTerm())
     of_piece, fixed_ns, *per_byte = others
-    rates = zip(caches, per_byte, strict=True)
-    beyond_caches = tuple(CacheTerm(size, rate) for size, rate in rates if rate > 0)
-    return Line(stretch, of_piece, NetworkTerm(fixed_ns, beyond_caches, count))
+    terms = [CacheTerm(*pair) for pair in zip(caches, per_byte, strict=True)]
+    term = NetworkTerm(
+        fixed_ns,
+        beyond=tuple(found for found in terms[:-1] if found.ns_per_byte > 0),
+        reloaded=next((found for found in terms[-1:] if found.ns_per_byte > 0), None),
+        networks=count,
+    )
+    return Line(stretch, of_piece, term)
 
 
 def asymmetric_weights(residuals: Floats) -> Floats:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latency_lut.fit.network_term import Traffic
 from latency_lut.fit.timed_table import Bools, Floats, TimedTable
 from latency_lut.records import GOOD
 
@@ -28,6 +29,10 @@ class Networks:
     def weights(self) -> Floats:
         """(N,) how much each network says."""
         return np.where(self.good, 1.0, _FLAGGED_WEIGHT)
+
+    def traffic(self, segments: Traffic) -> Traffic:
+        """(N,) of the networks, from that of the segments."""
+        return Traffic(self.holds @ segments.touched, self.holds @ segments.kept)
 
     def known_share(self, entry_ns: Floats) -> Floats:
         """(N,) of each network's time, what is in segments that other networks have too."""

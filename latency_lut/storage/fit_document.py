@@ -15,7 +15,7 @@ from latency_lut.fit.self_check import CommonError
 from latency_lut.memory import MemoryModel
 from search_spaces import SegmentCost
 
-FIT_VERSION = 9
+FIT_VERSION = 10
 """Raised with every change of how a LUT is fitted, or of this document: older ones are dropped."""
 
 
@@ -69,9 +69,9 @@ def _memory(document: Mapping[str, Any]) -> MemoryModel:
 
 def _group(document: Mapping[str, Any]) -> GroupFit:
     term, repeat = document["term"], document["repeat"]
-    beyond = tuple(CacheTerm(**part) for part in term["beyond"])
+    beyond, reloaded = tuple(CacheTerm(**part) for part in term["beyond"]), term["reloaded"]
     return GroupFit(
-        NetworkTerm(**{**term, "beyond": beyond}),
+        NetworkTerm(**{**term, "beyond": beyond, "reloaded": reloaded and CacheTerm(**reloaded)}),
         CommonError(**document["common_error"]),
         None if repeat is None else RepeatError(**repeat),
         document["told_by"],

@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from latency_lut.fit.entry import Entry
 from latency_lut.fit.lut import Lut
-from latency_lut.fit.network_term import NetworkTerm
+from latency_lut.fit.network_term import NetworkTerm, Traffic
 from latency_lut.fit.timed_table import Floats, TimedTable
 from latency_lut.records import GOOD
-from latency_lut.roofline import touched_bytes
+from latency_lut.roofline import kept_bytes, touched_bytes
 from latency_lut.transfer.measured import Measured
 from latency_lut.transfer.transfer import transfer
 
@@ -97,24 +97,25 @@ def _parts(
 
 
 def _predicted(lut: Lut, name: str, table: TimedTable) -> HeldOut:
-    by_key = np.array([_values(lut, key) for key in table.keys])  # (K, 3)
-    latency_ns, variance_ns2, touched = (table.by_network(column[table.key]) for column in by_key.T)
+    by_key = np.array([_values(lut, key) for key in table.keys])  # (K, 4)
+    latency_ns, variance_ns2, *bytes_ = (table.by_network(column[table.key]) for column in by_key.T)
     term = lut.groups[name].term if name in lut.groups else NetworkTerm()
     return HeldOut(
         measured_ns=table.latency_ns,
-        predicted_ns=latency_ns + term.added_ns(touched),
+        predicted_ns=latency_ns + term.added_ns(Traffic(*bytes_)),
         half_ns=np.sqrt(variance_ns2),
         good=np.array(table.qualities) == GOOD,
     )
 
 
 def _values(lut: Lut, key: str) -> tuple[float, ...]:
-    """Nanoseconds, squared half width and touched bytes; NaN without an entry."""
+    """Nanoseconds, squared half width, bytes touched and kept; NaN without an entry."""
     entry: Entry | None = lut.entries.get(key)
     if entry is None:
-        return (np.nan,) * 3
+        return (np.nan,) * 4
     half_ns = float(entry.high_ns - entry.latency_ns)
-    return entry.latency_ns, half_ns**2, touched_bytes(lut.costs[key])
+    cost = lut.costs[key]
+    return entry.latency_ns, half_ns**2, touched_bytes(cost), kept_bytes(cost)
 
 
 def _joined(parts: Sequence[HeldOut]) -> HeldOut:

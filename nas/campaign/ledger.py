@@ -5,7 +5,13 @@ from collections.abc import Iterable, Mapping, Set
 
 import numpy as np
 
-from latency_lut import GOOD, balancing_carriers, next_carrier, sharpening_carrier
+from latency_lut import (
+    GOOD,
+    balancing_carriers,
+    corner_carriers,
+    next_carrier,
+    sharpening_carrier,
+)
 from nas.campaign.crew import Task
 from nas.measuring.measurement import Rig
 from search_spaces import Architecture, Block, Space, segment_key
@@ -28,6 +34,7 @@ class Ledger:
         self.doubtful: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.given_up: set[str] = set()
+        self._failed_networks: set[str] = set()
         self._expected: Counter[str] = Counter()  # of carriers that are planned or run now
         self.ran = {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
         self._ran_well: set[str] = set()
@@ -42,8 +49,8 @@ class Ledger:
         """Carriers to run next, in random order, so that drift does not look like structure.
 
         Everything once, however well, before anything a second time: time may run out. Then each
-        suspect for itself, networks of sizes that are lacking, at last those of the segments known
-        worst. Empty when all is done, or will be if what runs now runs well.
+        suspect for itself, networks of sizes and at corners that are lacking, at last those of the
+        segments known worst. Empty when all is done, or will be if what runs now runs well.
         """
         avoided = self.given_up | self.failed.keys()
         for known, wanted in ((self.sightings(), 1), (self.contexts(), self.wanted)):
@@ -81,12 +88,19 @@ class Ledger:
         return Task(carrier, suspect)
 
     def _balancing(self, rng: np.random.Generator) -> list[Architecture]:
-        """Carriers of sizes that there are too few of, without segments that were given up."""
+        """Carriers of sizes and at corners that there are too few of, none that cannot run."""
         if self.wanted < 2:
             return []
         ran = self._rig.store.carriers(self.space, self._rig.profile.id, self._rig.precision)
-        wanted = balancing_carriers(self.space, ran, rng)
-        return [carrier for carrier in wanted if not self.keys_of(carrier) & self.given_up]
+        wanted = (
+            *balancing_carriers(self.space, ran, rng),
+            *corner_carriers(self.space, ran, rng),
+        )
+        return [
+            carrier
+            for carrier in wanted
+            if carrier.id not in self._failed_networks and not self.keys_of(carrier) & self.given_up
+        ]
 
     def _sharpening(self, rng: np.random.Generator) -> list[Architecture]:
         """Carriers that narrow the widest intervals, as far as there were not enough of all."""
@@ -100,7 +114,7 @@ class Ledger:
             carrier = sharpening_carrier(self.space, gains, self._rig.precision, rng)
             if carrier is None:
                 break
-            if carrier.id not in self.ran:
+            if carrier.id not in self.ran | self._failed_networks:
                 carriers[carrier.id] = carrier
             for key in self.keys_of(carrier) & gains.keys():
                 gains[key] /= 2
@@ -144,6 +158,7 @@ class Ledger:
         """
         keys = self.keys_of(carrier)
         self._expected -= Counter(keys)
+        self._failed_networks.add(carrier.id)
         seen = keys & self.sightings().keys()
         self.doubtful.update(seen)
         self.failed.update(keys - seen - self.given_up)

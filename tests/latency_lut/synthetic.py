@@ -10,6 +10,7 @@ import numpy as np
 
 from latency_lut import CanaryState, DeviceProfile, Lut
 from latency_lut.fit.lut import fit_lut
+from latency_lut.fit.network_term import Traffic
 from latency_lut.fit.timed_table import Floats, Ids, TimedTable, group_of, timed_table
 from search_spaces import SegmentCost
 
@@ -38,6 +39,11 @@ class SyntheticDevice:
     byte_ns: float = 0.0
     stretch: float = 1.0
     overhead_ns: float = 0.0
+
+    def traffic(self, keys: Sequence[str]) -> Traffic:
+        """Of these segment keys: all that is kept is touched in every run."""
+        touched = self.touched_bytes[[int(key[1:]) for key in keys]]
+        return Traffic(touched, touched)
 
     def latency_ns(self, networks: Sequence[Ids]) -> Floats:
         """(N,) undisturbed."""
@@ -113,7 +119,7 @@ def predicted_ns(lut: Lut, device: SyntheticDevice, networks: Sequence[Ids]) -> 
     entry_ns = np.array([lut.entries[f"k{k}"].latency_ns for k in range(KEYS)], dtype=float)
     touched = np.array([device.touched_bytes[network].sum() for network in networks])
     sums_ns = np.array([entry_ns[network].sum() for network in networks])
-    return sums_ns + lut.groups[GROUP].term.added_ns(touched)
+    return sums_ns + lut.groups[GROUP].term.added_ns(Traffic(touched, touched))
 
 
 def _cost(touched: int) -> SegmentCost:

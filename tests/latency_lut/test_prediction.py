@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latency_lut import Predictor, Store, touched_bytes
+from latency_lut import Predictor, Store, kept_bytes, touched_bytes
 from latency_lut.fit.network_term import CacheTerm, NetworkTerm
 from search_spaces import Space, load_space
 from tests.latency_lut.networks import (
@@ -107,7 +107,7 @@ def test_a_prediction_is_the_sum_of_its_segments_and_what_the_whole_network_adds
     """A segment touches its peak bytes and 4 a unit of size, all being read."""
     space, store = two_phases
     lut = store.lut(PROFILE.id)
-    term = NetworkTerm(700.0, (CacheTerm(1000.0, 0.5),), 20)
+    term = NetworkTerm(700.0, (CacheTerm(1000.0, 0.5),), CacheTerm(2000.0, 3.0), 20)
     fits = {name: replace(fit, term=term) for name, fit in lut.groups.items()}
     predictor = Predictor(space, replace(lut, groups=fits))
     for architecture in all_architectures(space):
@@ -115,7 +115,8 @@ def test_a_prediction_is_the_sum_of_its_segments_and_what_the_whole_network_adds
         prediction = predictor.predict(architecture)
         for phase, found in zip(space.phases, prediction.phases, strict=True):
             touched = sum(touched_bytes(cost_of(s, phase)) for s in segments)
-            whole_ns = 700 + 0.5 * max(0, touched - 1000)
+            kept = sum(kept_bytes(cost_of(s, phase)) for s in segments)
+            whole_ns = 700 + 0.5 * max(0, touched - 1000) + 3 * touched * max(0, 1 - 2000 / kept)
             expected = sum(true_ns(s, phase) for s in segments) + whole_ns
             assert found.latency_ns == pytest.approx(expected)
         many = predictor.predict_codes(space.encode(architecture)[None])
@@ -125,7 +126,7 @@ def test_a_prediction_is_the_sum_of_its_segments_and_what_the_whole_network_adds
 def test_a_network_with_one_segment_more_is_never_predicted_to_be_faster(two_phases):
     space, store = two_phases
     lut = store.lut(PROFILE.id)
-    term = NetworkTerm(9.0, (CacheTerm(100.0, 2.0),), 20)
+    term = NetworkTerm(9.0, (CacheTerm(100.0, 2.0),), CacheTerm(200.0, 2.0), 20)
     fits = {name: replace(fit, term=term) for name, fit in lut.groups.items()}
     predictor = Predictor(space, replace(lut, groups=fits))
     compared = 0

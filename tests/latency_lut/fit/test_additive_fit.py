@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 
 from latency_lut.fit.additive_fit import fit_additive
+from latency_lut.fit.network_term import Traffic
 from latency_lut.fit.timed_table import timed_table
 from tests.latency_lut.synthetic import KEYS, device, networks_of
 
 
 def fit(true, table):
-    touched = np.array([true.touched_bytes[int(key[1:])] for key in table.keys])
-    return fit_additive(table, touched, (true.cache_bytes,))
+    return fit_additive(table, true.traffic(table.keys), (true.cache_bytes,))
+
+
+def no_traffic(segments):
+    return Traffic(np.zeros(segments), np.zeros(segments))
 
 
 def true_ns(true, table):
@@ -67,8 +71,8 @@ def test_shares_of_a_network_and_its_own_terms_add_up_to_its_time():
     true = device(fixed_ns=1e5, cache_bytes=2e6, byte_ns=0.3)
     table = true.table(networks_of(60))
     found = fit(true, table)
-    touched = np.array([true.touched_bytes[int(key[1:])] for key in table.keys])
-    added = found.term.added_ns(table.by_network(touched[table.key]))
+    touched = table.by_network(true.traffic(table.keys).touched[table.key])
+    added = found.term.added_ns(Traffic(touched, touched))
     assert table.by_network(found.share_ns) + added == pytest.approx(table.latency_ns)
 
 
@@ -96,13 +100,13 @@ def test_of_flagged_timings_of_a_network_the_fastest_is_believed():
 def test_a_network_tells_how_much_of_it_others_know():
     rows = [(i, key, 100.0, 1) for i in range(3) for key in ("shared", f"own{i}")]
     table = timed_table([(f"arch{i}", "good", 200.0) for i in range(3)], rows)
-    found = fit_additive(table, np.zeros(len(table.keys)), ())
+    found = fit_additive(table, no_traffic(4), ())
     assert found.left_out.known == pytest.approx([0.5] * 3)
 
 
 def test_a_single_network_is_shared_out_by_its_profile():
     table = timed_table([("a", "good", 300.0)], [(0, "x", 400.0, 1), (0, "y", 200.0, 1)])
-    found = fit_additive(table, np.zeros(2), ())
+    found = fit_additive(table, no_traffic(2), ())
     assert found.entry_ns == pytest.approx([200.0, 100.0])
     assert found.share_ns == pytest.approx([200.0, 100.0])
 
@@ -110,6 +114,6 @@ def test_a_single_network_is_shared_out_by_its_profile():
 def test_a_network_whose_nodes_took_no_time_is_no_failure():
     rows = [(i, key, 0.0, 0) for i in range(3) for key in ("x", "y")]
     table = timed_table([(f"arch{i}", "good", 200.0) for i in range(3)], rows)
-    found = fit_additive(table, np.zeros(2), ())
+    found = fit_additive(table, no_traffic(2), ())
     assert np.isfinite(found.entry_ns).all()
     assert table.by_network(found.share_ns) == pytest.approx([200.0] * 3)

@@ -22,8 +22,7 @@ def misprofiled(table, sd):
 
 
 def fit(table, true):
-    touched = np.array([true.touched_bytes[int(key[1:])] for key in table.keys])
-    return fit_additive(table, touched, ())
+    return fit_additive(table, true.traffic(table.keys), ())
 
 
 def test_without_blocks_timed_alone_the_profile_is_all_there_is():
@@ -53,7 +52,7 @@ def test_shares_add_up_to_the_network_whichever_description_counts():
     table = misprofiled(alone(true.table(networks_of(60)), true), 0.5)
     found = fit(table, true)
     assert found.told_by == "alone"
-    added = found.term.added_ns(np.zeros(60))
+    added = found.term.fixed_ns
     assert table.by_network(found.share_ns) + added == pytest.approx(table.latency_ns)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from latency_lut import CanaryState, DeviceProfile
 from latency_lut.fit.lut import cache_sizes, fit_lut
-from latency_lut.fit.network_term import CacheTerm, NetworkTerm
+from latency_lut.fit.network_term import CacheTerm, NetworkTerm, Traffic
 from tests.latency_lut.synthetic import GROUP, KEYS, STEADY, device, networks_of, predicted_ns
 
 UNSEEN = networks_of(200, seed=1000)
@@ -53,8 +53,7 @@ def test_a_cost_of_the_whole_network_is_no_cost_of_its_segments(costs, seed):
     term = lut.groups[GROUP].term
     assert term.fixed_ns == pytest.approx(true.fixed_ns, rel=0.01, abs=5000)
     if true.byte_ns:
-        (beyond,) = term.beyond
-        assert beyond == CacheTerm(2e6, pytest.approx(0.3, rel=0.03))
+        assert term.reloaded == CacheTerm(2e6, pytest.approx(0.3, rel=0.03))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -132,7 +131,8 @@ def test_whatever_a_device_says_a_prediction_never_falls_as_a_network_grows(seed
     known = [k for k in range(KEYS) if f"k{k}" in lut.entries]
     term, order = lut.groups[GROUP].term, rng.permutation(known)
     sums_ns = np.cumsum([lut.entries[f"k{k}"].latency_ns for k in order])
-    added_ns = term.added_ns(np.cumsum(true.touched_bytes[order]))
+    touched = np.cumsum(true.touched_bytes[order])
+    added_ns = term.added_ns(Traffic(touched, touched))
     assert (np.diff(sums_ns + added_ns) >= 0).all()
     assert (sums_ns + added_ns >= 0).all()
 
@@ -201,11 +201,11 @@ def test_a_device_that_measured_nothing_has_an_empty_lut():
 @pytest.mark.parametrize(
     ("facts", "sizes"),
     [
-        ({"l2_bytes": 2**20, "l3_bytes": 2**24}, (2.0**20, 2.0**22, 2.0**24)),
+        ({"l2_bytes": 2**20, "l3_bytes": 2**24}, (2.0**20, 2.0**22, 2.0**23, 2.0**24)),
         ({"l2_bytes": 2**19, "l3_bytes": None}, (2.0**19,)),
-        ({"l3_bytes": 2**21}, (2.0**19, 2.0**21)),
+        ({"l3_bytes": 2**21}, (2.0**19, 2.0**20, 2.0**21)),
         ({"threads": 1}, ()),
     ],
 )
-def test_caches_are_those_that_the_device_states_and_a_quarter_of_a_shared_one(facts, sizes):
+def test_caches_are_those_that_the_device_states_and_parts_of_a_shared_one(facts, sizes):
     assert cache_sizes(DeviceProfile("p", "board", facts)) == sizes

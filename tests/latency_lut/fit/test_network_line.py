@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from latency_lut.fit.network_line import Segments, asymmetric_weights, fit_line
-from latency_lut.fit.network_term import NetworkTerm
+from latency_lut.fit.network_term import NetworkTerm, Traffic
 from latency_lut.fit.networks import Networks
 from latency_lut.fit.timed_table import Floats
 
@@ -28,7 +28,7 @@ class Made:
 
     def predicted_ns(self, line):
         segments_ns = line.stretch * self.segments.known_ns + line.piece_ns * self.segments.pieces
-        return self.holds @ segments_ns + line.term.added_ns(self.bytes)
+        return self.holds @ segments_ns + line.term.added_ns(self.traffic)
 
     @property
     def profiled_ns(self):
@@ -39,19 +39,24 @@ class Made:
         return self.holds @ self.segments.pieces
 
     @property
-    def bytes(self):
-        return self.holds @ self.segments.touched
+    def traffic(self):
+        segments = self.segments.traffic
+        return Traffic(self.holds @ segments.touched, self.holds @ segments.kept)
 
 
 @pytest.fixture
 def networks():
     rng = np.random.default_rng(0)
+    known_ns = np.exp(rng.uniform(np.log(2e4), np.log(1e6), K))
+    pieces = rng.integers(1, 13, K).astype(float)
+    touched = np.exp(rng.uniform(np.log(2e4), np.log(2e6), K))
     return Made(
         holds=(rng.random((N, K)) < rng.uniform(0.1, 0.7, (N, 1))).astype(float) + np.eye(N, K),
         segments=Segments(
-            known_ns=np.exp(rng.uniform(np.log(2e4), np.log(1e6), K)),
-            pieces=rng.integers(1, 13, K).astype(float),
-            touched=np.exp(rng.uniform(np.log(2e4), np.log(2e6), K)),
+            known_ns=known_ns,
+            pieces=pieces,
+            # Some segments keep ten times as much as they touch in a run, as mixtures do.
+            traffic=Traffic(touched, touched * np.where(np.arange(K) % 3, 1.0, 10.0)),
         ),
     )
 
@@ -76,21 +81,31 @@ def test_what_runs_between_nodes_is_a_cost_of_each_node(networks):
 
 
 def test_a_fixed_cost_and_that_of_a_byte_beyond_a_cache_are_found(networks):
-    beyond = np.maximum(networks.bytes - CACHE, 0.0)
-    true_ns = networks.profiled_ns + 300_000.0 + 0.5 * beyond
-    line = networks.line(true_ns)
+    true_ns = networks.profiled_ns + 300_000.0 + 0.5 * networks.traffic.beyond(CACHE)
+    line = networks.line(true_ns, (CACHE, 1e12))
     assert networks.predicted_ns(line) == pytest.approx(true_ns, rel=0.03)
     (term,) = line.term.beyond
     assert (term.cache_bytes, term.ns_per_byte) == (CACHE, pytest.approx(0.5, rel=0.2))
 
 
+def test_the_cost_of_a_byte_that_other_runs_displace_is_found(networks):
+    cache = 5 * CACHE
+    true_ns = networks.profiled_ns + 2.0 * networks.traffic.reloaded(cache)
+    line = networks.line(true_ns, (cache,))
+    assert networks.predicted_ns(line) == pytest.approx(true_ns, rel=0.03)
+    assert line.term.reloaded.cache_bytes == cache
+    assert line.term.reloaded.ns_per_byte == pytest.approx(2.0, rel=0.2)
+
+
 def test_a_cache_that_no_network_outgrew_has_no_term(networks):
-    line = networks.line(networks.profiled_ns + 1e5, (CACHE, 1e12))
-    assert 1e12 not in [term.cache_bytes for term in line.term.beyond]
+    line = networks.line(networks.profiled_ns + 1e5, (CACHE, 1e11, 1e12))
+    assert 1e11 not in [term.cache_bytes for term in line.term.beyond]
+    assert line.term.reloaded is None
 
 
 def test_a_device_that_does_not_state_its_caches_has_no_term_of_theirs(networks):
-    assert networks.line(networks.profiled_ns + 1e5, ()).term.beyond == ()
+    term = networks.line(networks.profiled_ns + 1e5, ()).term
+    assert (term.beyond, term.reloaded) == ((), None)
 
 
 def test_of_fewer_than_twenty_networks_only_the_stretch_is_learnt(networks):

@@ -3,10 +3,12 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from latency_lut import Predictor, Store
+from latency_lut.fit.network_term import CacheTerm
 from latency_lut.storage.fit_document import FIT_VERSION, lut_from_json, lut_to_json
 from tests.latency_lut.networks import (
     PROFILE,
@@ -75,11 +77,13 @@ def test_a_fitted_lut_comes_back_as_it_was_made(measured):
     assert lut_from_json(lut_to_json(lut), lut.profile, "fp32") == lut
 
 
-def test_a_lut_with_a_term_and_a_cache_comes_back_too():
+def test_a_lut_with_terms_of_two_caches_comes_back_too():
     true = device(fixed_ns=1e5, node_ns=2000.0, cache_bytes=2e6, byte_ns=0.3)
     lut = true.lut(true.table(networks_of(60)))
-    ((_, group),) = lut.groups.items()
-    assert group.term.beyond
+    ((name, group),) = lut.groups.items()
+    assert group.term.reloaded
+    term = replace(group.term, beyond=(CacheTerm(1e6, 0.1),))
+    lut = replace(lut, groups={name: replace(group, term=term)})
     assert lut_from_json(lut_to_json(lut), lut.profile, "fp32") == lut
 
 

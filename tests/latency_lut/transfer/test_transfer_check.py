@@ -115,7 +115,7 @@ def test_intervals_of_networks_hold_what_unseen_networks_take():
     entries = [lut.entries[key] for key in unseen.keys]
     widths = np.array([float(e.high_ns - e.latency_ns) for e in entries])
     sums_ns = unseen.by_network(np.array([float(e.latency_ns) for e in entries])[unseen.key])
-    sums_ns += lut.groups[GROUP].term.added_ns(np.zeros(100))
+    sums_ns += lut.groups[GROUP].term.fixed_ns
     squares = unseen.by_network(widths[unseen.key] ** 2)
     half_ns = np.sqrt(squares + (common.half_width * sums_ns) ** 2)
     assert (np.abs(unseen.latency_ns - sums_ns) <= half_ns).mean() >= 0.9

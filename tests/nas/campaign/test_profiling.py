@@ -124,6 +124,29 @@ def test_the_one_segment_that_the_device_cannot_run_is_found_and_given_up(tmp_pa
     assert (campaign.known, campaign.total) == (6, 7)
 
 
+def test_a_corner_of_the_space_that_the_device_cannot_run_is_tried_once(tmp_path):
+    """Its memory, say, does not hold the largest network, of which each segment runs elsewhere."""
+
+    def breaks_at_the_largest(nodes):
+        return FAILURE if all(node.op_type == "Gemm" for node in nodes) else "good"
+
+    def place(number):
+        def make(values):
+            return Dense(size=1 + 3 * number + (v := values[f"choice{number}"]), bias=v == 2)
+
+        return Place(f"place{number}", (f"choice{number}",), make)
+
+    space = replace(wide_space(40, 3), places=tuple(map(place, range(40))))
+    with arithmetic_rig(tmp_path, space, ArithmeticSession(breaks_at_the_largest)) as rig:
+        campaign = profile(Crew([rig]), contexts_wanted=2)
+        ran = {carrier.id for carrier in rig.store.carriers(space, rig.profile.id, "fp32")}
+        assert campaign.known == campaign.total
+    assert campaign.failures == (str(FAILURE),)
+    assert campaign.ended == "complete"
+    assert space.smallest().id in ran
+    assert space.largest().id not in ran
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_no_segment_is_given_up_for_one_that_stood_beside_it(tmp_path, seed):
     def first(values):
