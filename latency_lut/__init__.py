@@ -1,13 +1,9 @@
 """Latency LUTs: measured networks kept, shared out to segments, and summed to predictions."""
 
 from latency_lut.attribution import Share, attribute
-from latency_lut.campaign import (
-    balancing_carriers,
-    corner_carriers,
-    next_carrier,
-    sharpening_carrier,
-)
+from latency_lut.campaign import next_carrier, sharpening_carrier
 from latency_lut.canary import CanaryState
+from latency_lut.carrier_sizes import balancing_carriers, corner_carriers
 from latency_lut.coverage import Coverage, coverage
 from latency_lut.device_profile import DeviceProfile
 from latency_lut.device_state import DeviceState
