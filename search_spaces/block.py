@@ -85,6 +85,14 @@ class Block(ABC):
         """
         return large[tuple(slice(0, size) for size in shape)]
 
+    def first_weight(self, name: str, built: torch.Tensor) -> torch.Tensor:
+        """What the weight `name`, `built` by this block, is when a training begins.
+
+        As it was built. Override it where training goes better from elsewhere; must not change
+        `built`.
+        """
+        return built
+
     @property
     def key(self) -> str:
         """Canonical text of the family and its fields."""

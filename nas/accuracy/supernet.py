@@ -166,7 +166,8 @@ def _initial_weights(space: Space, seed: int) -> Iterator[tuple[str, torch.Tenso
                 if need.block.key not in built:
                     built[need.block.key] = need.block.build()
                 drawn = built[need.block.key].get_parameter(name).detach()
-                yield _weight_name(place, need.block, name), _grown(drawn, need.shape)
+                first = need.block.first_weight(name, drawn)
+                yield _weight_name(place, need.block, name), _grown(first, need.shape)
 
 
 def _needs_by_place(space: Space) -> Iterator[tuple[str, dict[str, _Need]]]:

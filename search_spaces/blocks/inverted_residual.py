@@ -91,6 +91,20 @@ class InvertedResidual(Block):
             large = large[..., border : border + shape[-2], border : border + shape[-1]]
         return super().slice_weight(name, large, shape)
 
+    @property
+    def shortcut(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.stride == 1 and self.in_channels == self.out_channels
+
+    def first_weight(self, name: str, built: torch.Tensor) -> torch.Tensor:
+        """Beside a shortcut nothing is added at first, so that depth costs no training.
+
+        The last batch norm's gain is zero, as in BigNAS (arXiv 2003.11142, section 3.2).
+        """
+        if name == "project.1.weight" and self.shortcut:
+            return torch.zeros_like(built)
+        return super().first_weight(name, built)
+
 
 class _InvertedResidual(nn.Module):
     def __init__(self, block: InvertedResidual) -> None:
@@ -100,7 +114,7 @@ class _InvertedResidual(nn.Module):
         self.filter = conv_norm(hidden, hidden, block.kernel, stride=block.stride, groups=hidden)
         self.reweight = _SqueezeExcite(hidden) if block.squeeze_excite else None
         self.project = conv_norm(hidden, block.out_channels, 1, activation=False)
-        self.shortcut = block.stride == 1 and block.in_channels == block.out_channels
+        self.shortcut = block.shortcut
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.filter(self.expand(x))  # (B, C * expansion, S / stride, S / stride)

@@ -49,6 +49,19 @@ def wires_for(space: Space, batch: int = 3) -> dict[str, torch.Tensor]:
     return {"image": torch.randn(batch, space.task.channels, side, side, generator=generator)}
 
 
+def test_blocks_beside_a_shortcut_add_nothing_before_the_training() -> None:
+    space = small_mobile()
+    supernet = Supernet(space, seed=1)
+    largest = space.largest()
+    shallow = {f"stage{stage}.depth": (1,) for stage in range(1, 6)}
+    shallower = space.restricted(shallow).largest()
+    wires = wires_for(space)
+    with torch.no_grad():
+        deep, flat = (supernet.logits(space.segments(a), wires) for a in (largest, shallower))
+    assert largest.choices["stage3.depth"] == 2
+    assert torch.equal(deep, flat)
+
+
 @pytest.mark.parametrize("space", [small_mobile(), small_hybrid(), small_language()], ids=NAMES)
 def test_every_architecture_gives_the_logits_of_its_own_network(space: Space) -> None:
     supernet = Supernet(space, seed=1)
