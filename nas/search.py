@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from latency_lut import Prediction
@@ -85,6 +86,7 @@ class Search:
         self._fruitless: Counter[str] = Counter()  # since the last network that was evaluated
         self._until_converged, self._little = False, 0  # gain expected, so often in a row
         self._interrupted: Callable[[], bool] = lambda: False
+        self._in_hand, self._broke = 0, False  # the last trial, and whether it ended by an error
 
     def run(self, wanted: int, *, until_converged: bool = False) -> None:
         """Evaluates networks until the study holds `wanted`, counting those of earlier calls.
@@ -110,14 +112,45 @@ class Search:
                 self._study.enqueue_trial(self._parameters(extreme), skip_if_exists=True)
         with deferred_interrupt("the network in flight") as interrupted:
             self._interrupted = interrupted
-            self._study.optimize(self._objective, callbacks=[self._after_trial])
+            self._optimize()
         gain = self._remaining_gain()
         if gain is not None:
             set_remaining_gain(self._study, gain)
         if interrupted():
             raise KeyboardInterrupt
 
+    def _optimize(self) -> None:
+        """Trial after trial, also where another took this worker for dead.
+
+        A computer that slept for a minute has sent no heartbeat meanwhile: its network has failed
+        for the others and waits to be taken again. Optuna ends then, in ways of its own.
+        """
+        while True:
+            try:
+                return self._study.optimize(self._objective, callbacks=[self._after_trial])
+            except (AssertionError, ValueError, UpdateFinishedTrialError):
+                if not self._was_taken_for_dead():
+                    raise
+            logger.warning("this worker was silent for so long that its network was given away")
+
+    def _was_taken_for_dead(self) -> bool:
+        """Whether the trial in hand failed although nothing here says so."""
+        (trial,) = self._study.get_trials(deepcopy=False)[self._in_hand : self._in_hand + 1]
+        return trial.state == TrialState.FAIL and not self._broke
+
     def _objective(self, trial: Trial) -> tuple[float, float, float]:
+        self._in_hand, self._broke = trial.number, False
+        try:
+            return self._values(trial)
+        except optuna.TrialPruned:
+            raise
+        except UpdateFinishedTrialError as exc:
+            raise optuna.TrialPruned from exc
+        except BaseException:
+            self._broke = True
+            raise
+
+    def _values(self, trial: Trial) -> tuple[float, float, float]:
         parameters = {
             name: cast(Value, trial.suggest_categorical(name, distribution.choices))
             for name, distribution in self._space.distributions().items()

@@ -1,10 +1,12 @@
 import logging
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from latency_lut import Predictor
 from nas.campaign.crew import Crew
@@ -160,6 +162,47 @@ def test_a_worker_waits_for_the_last_network_and_takes_over_when_the_other_fails
     search.run(5)
     assert told[-4:] == [4, 4, 4, 5]
     assert len(estimator.asked) == 5
+
+
+@pytest.mark.parametrize("where", ["before it tells its network", "while it evaluates one"])
+def test_a_worker_that_was_taken_for_dead_goes_on_and_no_network_is_lost(
+    predictor, tmp_path, caplog, where
+):
+    url = f"sqlite:///{tmp_path}/nas.db"
+    study = new_study(storage=open_storage(url))
+    other = optuna.load_study(study_name="s", storage=open_storage(url))
+
+    class Sleepy(optuna.samplers.RandomSampler):
+        def sample_independent(self, study, trial, name, distribution):
+            if trial.number == 4 and where.startswith("before") and name == last:
+                take_for_dead(other)
+            return super().sample_independent(study, trial, name, distribution)
+
+    class SleepyEstimator(CountingEstimator):
+        def evaluate(self, architecture):
+            if len(self.asked) == 2 and where.startswith("while"):
+                take_for_dead(other)
+            return super().evaluate(architecture)
+
+    space, last = predictor.space, predictor.space.choices[-1].name
+    study.sampler = Sleepy(seed=0)
+    with caplog.at_level(logging.WARNING, "nas.search"):
+        Search(study, space, predictor, SleepyEstimator(space)).run(6)
+    assert "this worker was silent for so long that its network was given away" in caplog.messages
+    assert "Traceback" not in caplog.text
+    assert len({t.user_attrs["id"] for t in evaluated(study)}) == len(evaluated(study)) == 6
+    assert [t.state for t in study.trials].count(TrialState.FAIL) == 1
+
+
+def take_for_dead(study):
+    """All that runs, as when no heartbeat had come for days; a first one may be on its way."""
+    while any(t.state == TrialState.RUNNING for t in study.trials):
+        long_ago = {"at": datetime.now(UTC).replace(tzinfo=None) - timedelta(days=2)}
+        with study._storage._backend.engine.begin() as connection:
+            connection.execute(text("UPDATE trial_heartbeats SET heartbeat = :at"), long_ago)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            optuna.storages.fail_stale_trials(study)
 
 
 def test_budgets_are_constraints_on_the_high_end_relative_to_the_budget(predictor):
