@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from device_agents import BadInventory, DeviceError, DeviceUnusable
-from nas.cli import bench, demo, devices, lut, measuring, profiling, spaces, studies
+from nas.cli import bench, demo, devices, lut, measuring, profiling, searching, spaces, studies
 from nas.cli.output import say
 from nas.errors import NasError
 from nas.interrupts import keep_interrupts
@@ -26,7 +26,7 @@ app.add_typer(devices.app, name="devices")
 app.add_typer(spaces.app, name="spaces")
 app.add_typer(lut.app, name="lut")
 app.add_typer(bench.app, name="bench")
-for module in (demo, profiling, measuring, studies):
+for module in (demo, profiling, measuring, searching, studies):
     for command in module.COMMANDS:
         app.command()(command)
 

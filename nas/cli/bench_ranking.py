@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nas.cli.options import Json, Only, Seed, SpaceRef
+from nas.cli.options import Json, Only, Seed, SpaceRef, TrainingData
 from nas.cli.output import print_json, print_table, progress_bar, show
 
 if TYPE_CHECKING:
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 def ranking(
     space: SpaceRef,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data", help="digits, mnist5k, idx:DIR, images:DIR, npz:FILE, text:FILE or kjv."
-        ),
-    ],
+    data: TrainingData,
     networks: Annotated[
         int, typer.Option("--networks", min=3, help="Drawn at random, each trained alone.")
     ] = 24,

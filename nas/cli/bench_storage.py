@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.options import Json
-from nas.cli.output import print_json, print_table, progress_bar
-from nas.cli.studies import quiet_optuna
+from nas.cli.output import print_json, print_table, progress_bar, quiet_optuna
 
 
 def storage(

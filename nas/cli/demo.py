@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nas.cli.options import DEFAULT_DEVICES, DEFAULT_STORAGE, Devices, Json, Storage, storage_words
-from nas.cli.output import print_json, print_table, progress_bar, say, show
+from nas.cli.output import print_json, print_table, progress_bar, quiet_optuna, say, show
 
 
 def demo(
@@ -16,7 +16,6 @@ def demo(
     json: Json = False,
 ) -> None:
     """Profile this machine, train, search, verify and report: a front within minutes."""
-    from nas.cli.studies import quiet_optuna
     from nas.demo import run_demo
     from nas.front_table import front_cells, front_documents
     from nas.surroundings import Surroundings

@@ -30,6 +30,12 @@ Only = Annotated[
         help="Search only this part of the space; may be given several times.",
     ),
 ]
+TrainingData = Annotated[
+    str,
+    typer.Option(
+        "--data", help="digits, mnist5k, idx:DIR, images:DIR, npz:FILE, text:FILE or kjv."
+    ),
+]
 DataRef = Annotated[
     str | None,
     typer.Option(

@@ -128,3 +128,10 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def quiet_optuna() -> None:
+    """Optuna tells every trial on stderr; the progress bar tells it better."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)

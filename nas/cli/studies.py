@@ -1,6 +1,5 @@
-"""`nas search` and what one does with a study: front, verify, report, dashboard, export."""
+"""What one does with a study: front, verify, report, dashboard, export."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,134 +10,21 @@ from nas.cli.options import (
     DEFAULT_STORAGE,
     DEFAULT_WAIT,
     DataRef,
-    DeviceName,
     Devices,
     Json,
     Only,
-    Precision,
-    Seed,
     SpaceRef,
     Storage,
     StudyPrecision,
     Wait,
 )
-from nas.cli.output import print_json, print_table, progress_bar, say, show
+from nas.cli.output import print_json, print_table, progress_bar, quiet_optuna, say, show
 
 if TYPE_CHECKING:
     from nas.front import Front
     from nas.open_study import OpenStudy
 
 Study = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
-SAMPLERS = "pareto, nsga2, tpe, gp or random"
-
-
-def search(
-    space: SpaceRef,
-    device: DeviceName,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            help="digits, mnist5k, idx:DIR, images:DIR, npz:FILE, text:FILE or kjv.",
-        ),
-    ],
-    study: Annotated[str, typer.Option("--study", help="Name; an existing study goes on.")],
-    trials: Annotated[
-        int, typer.Option("--trials", min=1, help="Networks that the study is to hold in the end.")
-    ] = 60,
-    sampler: Annotated[str, typer.Option("--sampler", help=f"{SAMPLERS}.")] = "pareto",
-    seed: Seed = 0,
-    max_latency_ms: Annotated[
-        float | None, typer.Option("--max-latency-ms", min=0, help="Budget.")
-    ] = None,
-    max_memory_mib: Annotated[
-        float | None, typer.Option("--max-memory-mib", min=0, help="Budget.")
-    ] = None,
-    until_converged: Annotated[
-        bool,
-        typer.Option(
-            "--until-converged",
-            help="End before --trials where next to nothing is expected to be gained any more.",
-        ),
-    ] = False,
-    precision: Precision = "fp32",
-    only: Only = None,
-    accuracy: Annotated[
-        str,
-        typer.Option(
-            "--accuracy",
-            metavar="METHOD",
-            help="supernet: all networks share the weights of one, trained first; train:EPOCHS: "
-            "each is trained alone; FILE.py:FUNCTION: your own, called with a network and its "
-            "architecture.",
-        ),
-    ] = "supernet",
-    train_minutes: Annotated[
-        float | None, typer.Option("--train-minutes", help="At most, for the supernet.")
-    ] = None,
-    accuracy_minutes: Annotated[
-        float | None,
-        typer.Option("--accuracy-minutes", help="At most, for a network by FILE.py:FUNCTION: 30."),
-    ] = None,
-    zero_cost: Annotated[
-        int | None,
-        typer.Option(
-            "--zero-cost",
-            metavar="N",
-            help="Untrained networks that are scored first, for the sampler to start from: 100, or "
-            "0 with a supernet.",
-        ),
-    ] = None,
-    profile_minutes: Annotated[
-        float | None, typer.Option("--profile-minutes", help="At most, for what the LUT lacks.")
-    ] = None,
-    wait: Wait = DEFAULT_WAIT,
-    storage: Storage = DEFAULT_STORAGE,
-    devices: Devices = DEFAULT_DEVICES,
-    json: Json = False,
-) -> None:
-    """Search a space for the front on a device; a second call goes on where the first stopped."""
-    from nas.launch import run_search
-    from nas.open_study import open_study
-    from nas.report.study_report import attach_report
-    from nas.search_request import SearchRequest
-    from nas.study import read_remaining_gain
-    from nas.surroundings import Surroundings
-
-    quiet_optuna()
-    request = SearchRequest(
-        space=space,
-        data=data,
-        device=device,
-        study=study,
-        only=tuple(only or ()),
-        trials=trials,
-        sampler=sampler,
-        seed=seed,
-        precision=precision,
-        max_latency_ms=max_latency_ms,
-        max_memory_mib=max_memory_mib,
-        accuracy=accuracy,
-        accuracy_minutes=accuracy_minutes,
-        zero_cost=zero_cost,
-        train_minutes=train_minutes,
-        profile_minutes=profile_minutes,
-        until_converged=until_converged,
-    )
-    around = Surroundings(storage=storage, devices=devices, bar=progress_bar, wait_s=60 * wait)
-    try:
-        found = run_search(request, around)
-    except KeyboardInterrupt:
-        say(f"stopped; study {study!r} keeps what was evaluated, the same command goes on")
-        raise typer.Exit(1) from None
-    opened = open_study(study, storage)
-    attach_report(opened, storage)
-    _print_front(opened, found, json)
-    gain = read_remaining_gain(opened.study)
-    if gain is not None:
-        say(f"another network is expected to add {gain:.2%} to the front's hypervolume at most")
-    _tell_precision(precision)
-    say(f"next: nas verify {shlex.quote(study)}   measures this front on {device}")
 
 
 def front(
@@ -155,8 +41,8 @@ def front(
     opened = open_study(study, storage)
     if csv:
         write_csv(study_report(opened, storage), csv)
-    _print_front(opened, opened.front(), json)
-    _tell_precision(opened.settings.precision)
+    print_front(opened, opened.front(), json)
+    tell_precision(opened.settings.precision)
 
 
 def verify(
@@ -197,9 +83,9 @@ def verify(
         say(f"predictions are those for {opened.settings.device}, measurements those of {name}")
     if outcome.failures:
         say(f"{len(outcome.failures)} could not be measured; the same command tries them again")
-    _print_front(opened, outcome.front, json)
+    print_front(opened, outcome.front, json)
     _tell_violations(opened, outcome.front)
-    _tell_precision(opened.settings.precision)
+    tell_precision(opened.settings.precision)
     if outcome.failures:
         raise typer.Exit(1)
 
@@ -304,14 +190,8 @@ def export(
     show(f"wrote {exported.path} ({exported.size_bytes} bytes, {weights}, {close})")
 
 
-def quiet_optuna() -> None:
-    """Optuna tells every trial on stderr; the progress bar tells it better."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def _print_front(opened: "OpenStudy", found: "Front", json: bool) -> None:
+def print_front(opened: "OpenStudy", found: "Front", json: bool) -> None:
+    """As a table or as JSON; raises NothingMeetsBudget where the budgets leave none."""
     from nas.front_table import front_cells, front_documents, require_feasible
 
     cells = front_cells(found)
@@ -344,7 +224,7 @@ def _tell_violations(opened: "OpenStudy", found: "Front") -> None:
         say(f"{sum(over > 0 for over in measured)} violations of {len(measured)}")
 
 
-def _tell_precision(precision: str) -> None:
+def tell_precision(precision: str) -> None:
     """A front in a lower precision stands on two legs of different kind."""
     if precision != "fp32":
         say(
@@ -353,4 +233,4 @@ def _tell_precision(precision: str) -> None:
         )
 
 
-COMMANDS = (search, front, verify, report, dashboard, export)
+COMMANDS = (front, verify, report, dashboard, export)
