@@ -1,8 +1,12 @@
 """From the name of a way to find accuracies to the estimator that a search asks."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol
 
+from filelock import FileLock, Timeout
 from torch import nn
 
 from nas.accuracy.alone import AloneEstimator
@@ -17,6 +21,8 @@ from nas.errors import BadInput
 from nas.surroundings import Surroundings
 from nas.workspace import Workspace
 from search_spaces import Architecture
+
+logger = logging.getLogger(__name__)
 
 _LIMIT_MINUTES = 30.0  # our choice: how long a function of the user's may take for a network
 
@@ -73,19 +79,27 @@ def open_estimator(
     return train_supernet(workspace, around, minutes=train_minutes, seed=seed)
 
 
-def reopen_estimator(workspace: Workspace, accuracy: str, study: str) -> QualityEstimator:
+def reopen_estimator(
+    workspace: Workspace, accuracy: str, study: str, *, limit_minutes: float | None = None
+) -> QualityEstimator:
     """As it was in the study's search; no supernet is trained.
+
+    Args:
+        workspace: space and data.
+        accuracy: the study's method.
+        study: its name.
+        limit_minutes: as in `open_estimator`.
 
     Raises:
         BadInput: the supernet's file is gone, or what the method names cannot be used.
     """
     method = read_method(accuracy)
     if not method.is_supernet:
-        return _by_itself(workspace, method, None)
+        return _by_itself(workspace, method, limit_minutes)
     if not workspace.supernet_file.exists():
         raise BadInput(
             f"the supernet {workspace.supernet_file} of study {study!r} is gone, or its "
-            "data have changed; train it again with the same nas search"
+            "data have changed; bring it back, or begin another study"
         )
     space, data = workspace.space, workspace.data
     supernet = load_supernet(workspace.supernet_file, space, data=data.fingerprint)
@@ -99,7 +113,7 @@ def train_supernet(
     supernet = Supernet(workspace.space, seed)
     plan = default_plan(workspace.data, workspace.space, max_minutes=minutes, seed=seed)
     threads = fitting_threads(workspace.data, workspace.space)
-    with around.bar("train") as report:
+    with _alone_at(workspace.supernet_file), around.bar("train") as report:
         train(
             supernet,
             workspace.data,
@@ -109,6 +123,22 @@ def train_supernet(
             on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
         )
     return Estimator(supernet, workspace.data, threads=threads)
+
+
+@contextmanager
+def _alone_at(file: Path) -> Iterator[None]:
+    """One process trains a supernet; others wait, and find it trained."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file.with_suffix(".lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        logger.warning("%s is being trained by another process; this one waits for it", file)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _by_itself(

@@ -11,6 +11,7 @@ from latency_lut import (
     coverage,
     open_store,
 )
+from nas.accuracy.method import read_method
 from nas.campaign.crew import Crew
 from nas.campaign.filling import fill
 from nas.estimators import check_accuracy, open_estimator
@@ -29,6 +30,8 @@ from nas.study import (
     create_study,
     open_storage,
     pinned_profile,
+    require_supernet,
+    set_accuracy_minutes,
 )
 from nas.study_sampler import study_sampler
 from nas.surroundings import Surroundings
@@ -73,6 +76,9 @@ def run_search(request: SearchRequest, around: Surroundings) -> Front:
         limit_minutes=request.accuracy_minutes,
         seed=request.seed,
     )
+    if read_method(request.accuracy).is_supernet:
+        require_supernet(study, workspace.supernet_file)
+    set_accuracy_minutes(study, request.accuracy_minutes)
     with around.bar("search") as report:
         search = Search(
             study,

@@ -1,12 +1,15 @@
 """A study found again: its space, its front, its supernet, and its front measured on a device."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import optuna
 
 from device_agents import Device
 from latency_lut import open_store
+from nas.accuracy.method import read_method
+from nas.errors import BadInput
 from nas.estimators import QualityEstimator, reopen_estimator
 from nas.front import Front, has_budget, read_front
 from nas.measuring.access import require_profile
@@ -17,8 +20,10 @@ from nas.study import (
     add_command,
     load_study,
     open_storage,
+    read_accuracy_minutes,
     read_device_profile,
     read_settings,
+    require_supernet,
 )
 from nas.surroundings import Surroundings
 from nas.verification import Verification, VerificationProgress, verify
@@ -50,7 +55,12 @@ class OpenStudy:
 
     def estimator(self) -> QualityEstimator:
         """As the search had it; raises BadInput if a supernet's file or the data are gone."""
-        return reopen_estimator(self.workspace(), self.settings.accuracy, self.name)
+        workspace, limit = self.workspace(), read_accuracy_minutes(self.study)
+        method = self.settings.accuracy
+        estimator = reopen_estimator(workspace, method, self.name, limit_minutes=limit)
+        if read_method(method).is_supernet:
+            require_supernet(self.study, workspace.supernet_file)
+        return estimator
 
 
 def open_study(name: str, storage_url: str) -> OpenStudy:
@@ -69,6 +79,21 @@ def open_study(name: str, storage_url: str) -> OpenStudy:
         space=restrict(space, parse_only(space, settings.only)),
         device_profile=read_device_profile(study),
     )
+
+
+def require_same(
+    opened: OpenStudy, *, space: str, only: Sequence[str] | None, data: str | None
+) -> None:
+    """Raises BadInput where the command line names something else than the study has."""
+    settings = opened.settings
+    asked = {"--space": space, "--data": data, "--only": only and tuple(only)}
+    own = {"--space": settings.space, "--data": settings.data, "--only": settings.only}
+    for option, value in asked.items():
+        if value and value != own[option]:
+            raise BadInput(
+                f"study {opened.name!r} was made with {option} {own[option] or 'left out'}, not "
+                f"{value}; leave it out, or give the same"
+            )
 
 
 def verify_study(

@@ -1,6 +1,7 @@
 """The search: an Optuna study that asks the LUT what a network costs and the supernet how good."""
 
 import logging
+import math
 import time
 import warnings
 from collections import Counter
@@ -16,7 +17,7 @@ from latency_lut import Prediction
 from nas.errors import AccuracyFailed, StudyError, TrainingDiverged
 from nas.estimators import QualityEstimator
 from nas.interrupts import deferred_interrupt
-from nas.samplers import ParetoSampler
+from nas.samplers import ParetoSampler, UnknownCosts
 from nas.study import read_settings, set_remaining_gain
 from nas.units import MIB, MS
 from search_spaces import Architecture, Space, Value
@@ -128,6 +129,11 @@ class Search:
         while True:
             try:
                 return self._study.optimize(self._objective, callbacks=[self._after_trial])
+            except UnknownCosts as exc:
+                raise StudyError(
+                    f"{exc}: the LUT knows too few segments. "
+                    f"Fill it with: {self._settings.profile_command}"
+                ) from exc
             except (AssertionError, ValueError, UpdateFinishedTrialError):
                 if not self._was_taken_for_dead():
                     raise
@@ -208,6 +214,8 @@ class Search:
     ) -> tuple[float, float, float]:
         try:
             quality = self._estimator.evaluate(architecture)
+            if not math.isfinite(quality.value):
+                raise AccuracyFailed(f"its {quality.name} is {quality.value}")
         except (AccuracyFailed, TrainingDiverged) as exc:
             logger.warning("%s is passed over: %s", architecture.id, exc)
             trial.set_user_attr(_FAILED, str(exc))

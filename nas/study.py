@@ -2,12 +2,14 @@
 
 import contextlib
 import difflib
+import hashlib
 import json
 import shlex
 import sqlite3
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import optuna
 from optuna.storages import RetryHeartbeatStaleTrialCallback
@@ -25,6 +27,8 @@ _SETTINGS = "edge_nas"
 _PROFILE = "edge_nas_device_profile"
 _COMMANDS = "edge_nas_commands"
 _GAIN = "edge_nas_remaining_gain"
+_SUPERNET = "edge_nas_supernet"
+_ACCURACY_MINUTES = "edge_nas_accuracy_minutes"
 _FORMAT = 2  # raised when the attributes of ours change their meaning
 _SQLITE_WAIT_S = 60  # our choice: how long a writer waits for another one
 _HEARTBEAT_S = 15  # our choice; a worker silent for four beats is dead
@@ -106,7 +110,7 @@ def open_storage(url: str) -> optuna.storages.RDBStorage:
 
 def _engine_arguments(url: str) -> dict[str, object]:
     if not url.startswith("sqlite"):
-        return {}
+        return {"pool_pre_ping": True}  # a server that was restarted meanwhile is connected anew
     return {
         "connect_args": {"timeout": _SQLITE_WAIT_S},
         "pool_events": [(_commit_without_waiting_for_the_disk, "connect")],
@@ -198,6 +202,34 @@ def read_remaining_gain(study: optuna.Study) -> float | None:
     """What the sampler expected of its last proposal; None where it does not say."""
     gain = study.user_attrs.get(_GAIN)
     return None if gain is None else float(gain)
+
+
+def require_supernet(study: optuna.Study, file: Path) -> None:
+    """Keeps which supernet a study is scored with; only that one may score more of its networks.
+
+    Raises:
+        BadInput: the file is another one, so that scores would not compare.
+    """
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if study.user_attrs.get(_SUPERNET) is None:
+        study.set_user_attr(_SUPERNET, digest)
+    if study.user_attrs[_SUPERNET] != digest:  # asked again: others may have been first
+        raise BadInput(
+            f"{file} is not the supernet that study {study.study_name!r} is scored with: copy that "
+            "one here from where its search began, or begin another study"
+        )
+
+
+def set_accuracy_minutes(study: optuna.Study, minutes: float | None) -> None:
+    """Keeps how long a function of the user's may take for a network, where the user said so."""
+    if minutes is not None:
+        study.set_user_attr(_ACCURACY_MINUTES, minutes)
+
+
+def read_accuracy_minutes(study: optuna.Study) -> float | None:
+    """As the last search that said so."""
+    minutes = study.user_attrs.get(_ACCURACY_MINUTES)
+    return None if minutes is None else float(minutes)
 
 
 def load_study(storage: optuna.storages.BaseStorage, name: str) -> optuna.Study:

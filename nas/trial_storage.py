@@ -18,7 +18,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Insert, Table, UniqueConstraint, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from nas.trial_rows import read_trial, read_trials
 
@@ -134,7 +134,8 @@ class TrialStorage(RDBStorage):
 
     def record_heartbeat(self, trial_id: int) -> None:
         """Says that the trial is being worked on; comes from a thread of its own."""
-        with contextlib.suppress(IntegrityError), self.engine.begin() as connection:
+        # One beat more or less: a server that cannot be reached is for the trial itself to tell.
+        with contextlib.suppress(SQLAlchemyError), self.engine.begin() as connection:
             self._beat(connection, trial_id)
 
     @contextlib.contextmanager
@@ -145,7 +146,10 @@ class TrialStorage(RDBStorage):
                 self._write(connection)
                 yield connection
         except SQLAlchemyError as exc:
-            raise StorageInternalError(f"the database refused: {str(exc).splitlines()[0]}") from exc
+            raise StorageInternalError(
+                f"the database refused: {str(exc).splitlines()[0]}; what was done so far is kept, "
+                "the same command goes on"
+            ) from exc
 
     def _write(self, connection: Connection) -> None:
         rows: dict[Table, list[dict[str, Any]]] = {}

@@ -103,6 +103,8 @@ def write_archive(path: Path, archive: Archive) -> None:
         **_ceilings_metadata(archive.ceilings),
     }
     table = pa.Table.from_pylist(documents, schema=_SCHEMA.with_metadata(metadata))
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; name a file in it")
     partial = path.with_name(path.name + ".partial")
     try:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)

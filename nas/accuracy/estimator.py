@@ -89,12 +89,12 @@ class Estimator:
         network = self.network(architecture)
         with cpu_threads(self._threads), torch.inference_mode():
             scores = torch.cat(list(self._scores(network)))  # (samples,) float64
-        spread = float(scores.std()) if len(scores) > 1 else math.nan  # one window may be all
+        error = float(scores.std()) / math.sqrt(len(scores)) if len(scores) > 1 else None
         return Quality(
             name="accuracy" if self._is_images else "bits_per_byte",
             direction="maximize" if self._is_images else "minimize",
             value=float(scores.mean()),
-            standard_error=spread / math.sqrt(len(scores)),
+            standard_error=error,  # of one window, which may be all, nobody knows
             samples=len(scores),
         )
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from device_agents import DeviceError, JobFailed, Pool, Work
-from latency_lut import AttributionError, NetworkRecord
+from latency_lut import BadRecord, NetworkRecord
 from nas.measuring.measurement import Prepared, Rig
 from search_spaces import Architecture, Block
 
@@ -139,7 +139,7 @@ class _Member:
             return self._rig.finish(prepared, insist=False)
         except JobFailed as exc:
             failed = exc
-        except AttributionError as exc:
+        except BadRecord as exc:
             failed = JobFailed(str(exc), device=self.name, kind="refused")
         logger.warning("%s: %s failed: %s", self.name, prepared.name.id, failed)
         return failed

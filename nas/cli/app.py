@@ -61,6 +61,9 @@ def _tell(error: Exception) -> int:
     """Says in a line or two what went wrong, and gives the exit code."""
     if isinstance(error, _UsageError):
         return _tell_usage(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        say(f"nas: {error.filename}: {error.strerror.lower()}; name another file or folder")
+        return 2
     code = exit_code(error)
     if code is None:
         say(f"nas: unexpected {type(error).__name__}: {error} (--debug)")
@@ -94,6 +97,9 @@ def _exit_code_of_loaded(error: Exception) -> int | None:
     spaces_package = sys.modules.get("search_spaces")
     if spaces_package and isinstance(error, spaces_package.SpaceError):
         return 1 if isinstance(error, spaces_package.ExportError) else 2
+    optuna_errors = sys.modules.get("optuna.exceptions")
+    if optuna_errors and isinstance(error, optuna_errors.StorageInternalError):
+        return 1
     lut_package = sys.modules.get("latency_lut")
     if lut_package and isinstance(error, lut_package.LutError):
         return 2 if isinstance(error, lut_package.StoreError) else 1

@@ -89,7 +89,7 @@ DEFAULT_WAIT = 10.0
 SkipBad = Annotated[
     bool, typer.Option("--skip-bad", help="Answer the good lines although some are malformed.")
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random choices.")]
 
 
 def storage_words(storage: str) -> str:

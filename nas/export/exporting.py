@@ -131,6 +131,8 @@ def _example(name: str, spec: TensorSpec, phase: Phase) -> torch.Tensor:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
+    if path.is_dir():
+        raise ExportError(f"{path} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")

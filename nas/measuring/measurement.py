@@ -25,7 +25,7 @@ from device_agents import (
 )
 from latency_lut import (
     ALONE,
-    AttributionError,
+    BadRecord,
     CanaryState,
     DeviceProfile,
     NetworkRecord,
@@ -172,7 +172,7 @@ class Rig:
 
         Raises:
             DeviceError: the device failed (`JobFailed`: only at this network).
-            AttributionError: what it reports is not this network.
+            BadRecord: what it reports cannot be, or is not this network.
         """
         start = time.monotonic()
         name, purpose = prepared.name, prepared.purpose
@@ -185,10 +185,10 @@ class Rig:
             prepared.model.unlink()
         for warning in result.warnings:
             logger.warning("%s: %s: %s", self.device.name, name.id, warning)
-        record = self._record(prepared, result, time.monotonic() - start)
         try:
+            record = self._record(prepared, result, time.monotonic() - start)
             self.store.add_network(record, prepared.segments, prepared.costs)
-        except AttributionError:
+        except BadRecord:
             self.session.confirm()  # nobody wants it
             raise
         self.session.confirm()

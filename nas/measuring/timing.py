@@ -11,12 +11,17 @@ _FEWEST_FASTEST, _ALIKE = 3, 0.02
 
 
 def phase_timing(phase: Phase, measured: PhaseResult) -> PhaseTiming:
-    """Latency as the undisturbed time; the interval reaches up to where the median may lie."""
+    """Latency as the undisturbed time; the interval reaches up to where the median may lie.
+
+    Of a quiet board both are the same but for the tail of the groups, which the mean counts and the
+    median does not: then the interval ends at the latency.
+    """
+    latency_ns = undisturbed_ns(measured.group_ns)
     return PhaseTiming(
         phase=phase.key,
-        latency_ns=undisturbed_ns(measured.group_ns),
+        latency_ns=latency_ns,
         low_ns=measured.min_ns,
-        high_ns=measured.high_ns,
+        high_ns=max(measured.high_ns, latency_ns),
         p90_ns=measured.p90_ns,
         runs=measured.runs,
         quality=measured.quality,

@@ -4,7 +4,7 @@ from nas.samplers.builtin import SAMPLER_NAMES, built_in, check_sampler
 from nas.samplers.candidates import Candidates, Codes, Known
 from nas.samplers.choice_candidates import ChoiceCandidates
 from nas.samplers.hinted import HintedCandidates
-from nas.samplers.pareto import ParetoSampler
+from nas.samplers.pareto import ParetoSampler, UnknownCosts
 from nas.samplers.space_candidates import SpaceCandidates
 from nas.samplers.table_candidates import TableCandidates
 
@@ -18,6 +18,7 @@ __all__ = [
     "ParetoSampler",
     "SpaceCandidates",
     "TableCandidates",
+    "UnknownCosts",
     "built_in",
     "check_sampler",
 ]

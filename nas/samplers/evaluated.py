@@ -1,5 +1,6 @@
 """What a study knows so far, as codes and errors."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +85,7 @@ class TrialReader:
         if trial.number not in self._finished:
             value = trial.values[0]
             told = float(trial.user_attrs.get(self._deviation) or 0.0)
+            told = told if math.isfinite(told) else 0.0  # as if it were not told
             error = self._scale.error(value, study.directions[0])
             variance = self._scale.deviation(value, told) ** 2
             self._finished[trial.number] = self._decoded(

@@ -175,9 +175,13 @@ class ParetoSampler(BaseSampler):
         return int(near[apart.min(axis=1).argmax()])
 
 
+class UnknownCosts(ValueError):
+    """Of no network that the sampler looked at are the costs known."""
+
+
 def _check(study: Study, known: Known) -> None:
     if not len(known.costs):
-        raise ValueError("the costs of no network of the space are known")
+        raise UnknownCosts("the costs of no network that was looked at are known")
     directions, count = study.directions, known.costs.shape[1]
     if len(directions) != 1 + count or StudyDirection.MAXIMIZE in directions[1:]:
         told = ", ".join(direction.name.lower() for direction in directions)

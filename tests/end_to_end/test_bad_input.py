@@ -358,6 +358,22 @@ def test_a_study_whose_supernet_is_gone_or_damaged_keeps_its_front(searched, emp
     assert empty_desk.ok("front", "tiny", "--json").json
 
 
+def test_what_cannot_be_written_is_told_by_its_name(searched, tmp_path):
+    file = tmp_path / "taken"
+    file.write_text("")
+    for command in (
+        ("report", "tiny", "--output", str(file / "inside")),
+        ("front", "tiny", "--csv", str(file / "inside" / "front.csv")),
+    ):
+        assert f"{file}" in searched.refused(2, *command)
+    lut = ("lut", "export", "--device", "local", str(tmp_path))
+    assert "is a folder; name a file in it" in searched.refused(2, *lut)
+
+
+def test_a_seed_below_zero_is_refused(empty_desk):
+    assert "--seed" in empty_desk.refused(2, "spaces", "sample", "mobile", "--seed", "-1")
+
+
 def test_only_one_architecture_of_the_right_space_is_exported(searched, tmp_path):
     lines = sampled(searched, 2)
     (tmp_path / "two.json").write_text("\n".join(lines))

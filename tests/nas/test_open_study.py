@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from nas.errors import BadInput, DataError
-from nas.open_study import open_study
+from nas.open_study import open_study, require_same
 from nas.samplers import built_in
 from nas.study import StudySettings, create_study, open_storage
 from search_spaces import TextTask
@@ -42,6 +42,22 @@ def test_a_study_is_read_with_its_space_although_its_data_are_gone(storage, tmp_
         opened.estimator()
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"space": "mobile"}, "with --space language, not mobile"),
+        ({"only": ["layers=3"]}, "with --only ('layers=2',), not ('layers=3',)"),
+        ({"data": "kjv"}, "not kjv"),
+    ],
+)
+def test_what_a_study_does_not_have_is_refused(storage, asked, told):
+    opened = open_study("s", storage)
+    require_same(opened, space="language", only=["layers=2"], data=None)
+    with pytest.raises(BadInput) as caught:
+        require_same(opened, **{"space": "language", "only": None, "data": None, **asked})
+    assert told in str(caught.value)
+
+
 def test_a_supernet_that_is_gone_is_told_with_the_way_to_another(storage):
-    with pytest.raises(BadInput, match="train it again with the same nas search"):
+    with pytest.raises(BadInput, match="bring it back, or begin another study"):
         open_study("s", storage).estimator()

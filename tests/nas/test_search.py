@@ -1,6 +1,8 @@
 import logging
+import math
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import optuna
@@ -250,6 +252,13 @@ def test_a_network_with_unknown_segments_is_passed_over_not_guessed(ignorant):
     assert len(estimator.asked) == len(evaluated(study)) < 5
 
 
+def test_with_too_small_a_lut_our_sampler_says_how_to_fill_it(tmp_path):
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        empty = Predictor(rig.space, rig.store.lut(rig.profile.id))
+    with pytest.raises(StudyError, match="knows too few segments. .*nas profile --space tiny"):
+        search_for(pareto_study(empty), empty)[0].run(12)
+
+
 def test_a_sampler_that_has_run_dry_ends_the_search_with_a_word(predictor, caplog):
     study = new_study()
     space = predictor.space
@@ -323,6 +332,22 @@ def test_a_network_without_an_accuracy_is_passed_over_and_the_search_goes_on(pre
     assert {t.state for t in failed} == {TrialState.PRUNED}
     assert "too wide (line 3)" in failed[0].user_attrs["accuracy_failed"]
     assert seen[-1].failed == len(failed) >= 3
+
+
+def test_a_network_whose_quality_is_no_number_is_passed_over_and_not_proposed_again(predictor):
+    study, largest = pareto_study(predictor), predictor.space.largest().id
+
+    class Overflowing(CountingEstimator):
+        def evaluate(self, architecture):
+            quality = super().evaluate(architecture)
+            return replace(quality, value=math.nan) if architecture.id == largest else quality
+
+    estimator = Overflowing(predictor.space)
+    Search(study, predictor.space, predictor, estimator).run(8)
+    assert len(evaluated(study)) == 8
+    assert estimator.asked.count(largest) == 1
+    (failed,) = [t for t in study.trials if "accuracy_failed" in t.user_attrs]
+    assert failed.user_attrs["accuracy_failed"] == "its accuracy is nan"
 
 
 def test_a_search_ends_where_no_accuracy_can_be_found_and_tells_why(predictor):

@@ -14,8 +14,11 @@ from nas.study import (
     load_study,
     open_storage,
     pinned_profile,
+    read_accuracy_minutes,
     read_commands,
     read_settings,
+    require_supernet,
+    set_accuracy_minutes,
 )
 from search_spaces import ImageTask, TextTask
 
@@ -50,6 +53,24 @@ def test_a_study_keeps_its_settings_and_names_its_objectives(storage):
     assert read_settings(study) == settings()
     assert study.metric_names == ["accuracy", "latency_ms", "memory_mib"]
     assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+
+
+def test_a_study_is_scored_with_one_supernet(storage, tmp_path):
+    study, first, other = begin(storage), tmp_path / "first.npz", tmp_path / "other.npz"
+    first.write_bytes(b"weights")
+    other.write_bytes(b"others")
+    require_supernet(study, first)
+    require_supernet(load_study(storage, "s"), first)
+    with pytest.raises(BadInput, match="is not the supernet that study 's' is scored with: copy"):
+        require_supernet(load_study(storage, "s"), other)
+
+
+def test_the_time_limit_of_the_users_function_stays_with_the_study(storage):
+    study = begin(storage)
+    assert read_accuracy_minutes(study) is None
+    for told in (120.0, None):
+        set_accuracy_minutes(study, told)
+        assert read_accuracy_minutes(load_study(storage, "s")) == 120.0
 
 
 def test_bits_per_byte_are_minimised(storage):

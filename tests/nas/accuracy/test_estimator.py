@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,12 @@ def test_a_network_that_always_says_three_is_as_accurate_as_threes_are_frequent(
     assert quality.samples == len(digits.held_out_y)
     expected = math.sqrt(share * (1 - share) / quality.samples)
     assert quality.standard_error == pytest.approx(expected, rel=0.01)
+
+
+def test_of_one_window_the_error_is_not_known(text: TextData) -> None:
+    one = replace(text, held_out=text.held_out[: text.task.context + 1])
+    quality = Estimator(Supernet(text_space(text)), one).evaluate(text_space(text).smallest())
+    assert (quality.samples, quality.standard_error) == (1, None)
 
 
 def test_a_network_that_knows_nothing_needs_eight_bits_for_a_byte(text: TextData) -> None:

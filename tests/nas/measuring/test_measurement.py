@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from device_agents import Inventory, JobFailed
-from latency_lut import open_store
+from device_agents import Inventory, JobFailed, PhaseResult
+from latency_lut import BadRecord, open_store
 from nas.measuring.measurement import open_rig
-from nas.measuring.timing import undisturbed_ns
+from nas.measuring.timing import phase_timing, undisturbed_ns
 from search_spaces import (
     CostTable,
     ImageTask,
@@ -31,6 +31,44 @@ def test_the_undisturbed_time_is_the_mean_of_the_groups_near_the_third_fastest()
     assert undisturbed_ns([1500, 1000, 1000, 1003, 1030, 1500, 1020, 1400]) == 1006
     assert undisturbed_ns([30, 10, 20, 90]) == 20
     assert undisturbed_ns([10, 30]) == 20
+
+
+@pytest.mark.parametrize("tail_ns", [1_005_000, 1_015_000, 1_019_000])
+def test_of_a_quiet_board_the_interval_reaches_up_to_the_latency(tail_ns):
+    """Its groups have a tail that a mean counts and a median does not."""
+    measured = PhaseResult(
+        name="infer",
+        group_ns=(1_000_000,) * 16 + (tail_ns,) * 4,
+        visit_groups=(10, 10),
+        runs_per_group=1,
+        warmup_runs=1,
+        first_run_ns=1_000_000,
+        latency_ns=1_000_000,
+        low_ns=1_000_000,
+        high_ns=1_000_280,
+        p90_ns=tail_ns,
+        p99_ns=tail_ns,
+        min_ns=1_000_000,
+        mad_ns=0,
+        quality="good",
+        nodes=(),
+    )
+    timing = phase_timing(tiny_space().phases[0], measured)
+    assert timing.low_ns < timing.latency_ns == timing.high_ns < tail_ns
+
+
+def test_what_no_device_can_have_measured_is_refused_and_not_offered_again(tmp_path):
+    class Backwards(ArithmeticSession):
+        def run(self, *args, **more):
+            result = super().run(*args, **more)
+            return replace(result, phases=tuple(replace(p, min_ns=-1) for p in result.phases))
+
+    space, session = tiny_space(), Backwards()
+    with arithmetic_rig(tmp_path, space, session) as rig:
+        with pytest.raises(BadRecord, match="low_ns of phase 'infer'"):
+            rig.measure(space.largest(), purpose="carrier")
+        assert session.unconfirmed == []
+        assert rig.store.networks(rig.profile.id) == ()
 
 
 def test_a_measurement_is_kept_before_it_is_told(tmp_path):

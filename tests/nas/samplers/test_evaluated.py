@@ -54,6 +54,13 @@ def test_the_standard_error_counts_in_the_scale_of_the_errors(study, space):
     assert seen(study, space).variances == pytest.approx([0.04])
 
 
+def test_a_standard_error_that_is_no_number_is_none(study, space):
+    trial = ask(study, space)
+    trial.set_user_attr("standard_error", float("nan"))
+    study.tell(trial, [0.9, 2.0])
+    assert seen(study, space).variances.tolist() == [0.0]
+
+
 def test_a_network_that_runs_again_has_been_evaluated(study, space):
     study.tell(ask(study, space), [0.9, 2.0])
     ask(study, space)
