@@ -142,6 +142,7 @@ SPINNING = True  # the runtime's default, set so that it cannot change unseen
 # most that the limit moves to by itself. The runtime's arena begins as one region, of which only
 # what is used is resident; regions that double as it grows hold up to 1.7 times as much.
 LOADING_BLOCK_BYTES, RUNNING_BLOCK_BYTES = 2**15, 2**25
+CLUSTER_SHARE = 0.85  # our choice: cores of other kinds differ by more
 ARENA_BYTES = 2**26  # our choice: networks for boards fit in, larger ones add regions
 
 # y = Identity(x), one float: what is resident with it is the runtime itself, not the model.
@@ -314,27 +315,30 @@ def _cores_for(root: str, threads: int) -> List[int]:
 def choose_cores(
     threads: int, allowed: List[int], speed: Callable[[int], int], root: str = "/"
 ) -> List[int]:
-    """The last cores of the fastest cluster that has enough: core 0 serves the interrupts."""
+    """The last cores of the fastest cluster that has enough: core 0 serves the interrupts.
+
+    Cores of one kind may have limits of their own, by how each came out of the factory.
+    """
     if not 1 <= threads <= len(allowed):
         message = "%d threads asked for, this device has %d cores" % (threads, len(allowed))
         raise AgentError("bad_request", message)
     by_speed = sorted(allowed, key=lambda core: (speed(core), core))
     for top in sorted({speed(core) for core in allowed}, reverse=True):
-        cluster = [core for core in by_speed if speed(core) == top]
+        cluster = [core for core in by_speed if CLUSTER_SHARE * top <= speed(core) <= top]
         if len(cluster) >= threads:
             return _spread(root, cluster)[:threads]
     return by_speed[-threads:]
 
 
 def _spread(root: str, cluster: List[int]) -> List[int]:
-    """Last core first, cores that share a physical core with an earlier one at the end."""
+    """Last first, cores that share a physical core with an earlier one at the end."""
     seen: Dict[str, int] = {}
     ranked = []
     for core in reversed(cluster):
         twins = _read_text(_cpu_file(root, core, "topology/thread_siblings_list")) or str(core)
         seen[twins] = seen.get(twins, 0) + 1
-        ranked.append((seen[twins], -core))
-    return [-core for _, core in sorted(ranked)]
+        ranked.append((seen[twins], len(ranked), core))
+    return [core for _, _, core in sorted(ranked)]
 
 
 def _identify(root: str, threads: int, provider: str) -> Json:

@@ -147,10 +147,14 @@ def read_facts(transport: Transport, device: Device, python: DevicePython) -> Fa
 
 
 def _json(done: Completed) -> object:
-    try:
-        return read_json(done.stdout)
-    except ValueError:
-        return None
+    """The object at the end of what was printed: a login script may print before it."""
+    lines = done.stdout.splitlines()
+    for first in (number for number, line in enumerate(lines) if line.startswith("{")):
+        try:
+            return read_json("\n".join(lines[first:]))
+        except ValueError:
+            continue
+    return None
 
 
 def _object(value: object) -> dict[str, object]:

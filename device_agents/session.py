@@ -18,6 +18,7 @@ from device_agents.errors import (
     DeviceUnusable,
     DiskUnwritable,
     JobFailed,
+    ProtocolError,
     RuntimeUnavailable,
     first_sentence,
 )
@@ -36,18 +37,7 @@ logger = logging.getLogger(__name__)
 WAIT_S = 600.0  # our choice: how long one waits for another host to be done with a device
 _IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
 _SLACK_S = 30.0
-_KINDS = (
-    "timeout",
-    "crash",
-    "refused",
-    "memory",
-    "bad_request",
-    "model",
-    "clock",
-    "busy",
-    "leased",
-    "disk",
-)
+_KINDS = tuple("timeout crash refused memory bad_request model clock busy leased disk".split())
 
 
 class Session:
@@ -119,14 +109,18 @@ class Session:
                 self.upload(file)
             answer = self._run(job, digest, model.name, name)
         answered_s = time.monotonic()
-        result = read_result(
-            answer,
-            device=self.device.name,
-            job=job,
-            model_sha256=digest,
-            provider=self.device.provider,
-            threads=self.device.threads,
-        )
+        try:
+            result = read_result(
+                answer,
+                device=self.device.name,
+                job=job,
+                model_sha256=digest,
+                provider=self.device.provider,
+                threads=self.device.threads,
+            )
+        except ProtocolError:
+            self.confirm()  # or it would answer with the same again
+            raise
         self._check_governor(result.governor)
         return replace(result, asked_s=asked_s, answered_s=answered_s)
 
@@ -238,7 +232,8 @@ class Session:
             "limit_s": limit_s,
         }
         if name is not None:
-            ticket = ticket_of(request, f"{this_user()}: {name}")
+            # A device that is another one by now must not answer with what it measured before.
+            ticket = ticket_of(request, f"{this_user()}: {self.identity.profile_id}: {name}")
             request["ticket"] = ticket
             self._tickets.waiting.append(ticket)
         told = len(self._tickets.stored)

@@ -104,7 +104,7 @@ class Upload:
         done = self._shell.run(["sha256sum", "--", path], limit_s=limit_s)
         if done.exit_code == _NOT_FOUND:
             return self._sha256_read_back(path)
-        words = done.stdout.split()
+        words = (done.stdout.strip().splitlines() or [""])[-1].split()  # a login script may print
         # A name with unusual characters makes sha256sum put a backslash in front.
         return words[0].lstrip("\\") if done.exit_code == 0 and words else None
 

@@ -90,6 +90,22 @@ def select_architectures(
     return sorted(connection.execute(query.distinct()).scalars())
 
 
+def select_taught(connection: Connection, profile_id: str, space: str, precision: str) -> list[str]:
+    """Ids of the networks whose nodes were measured, and so are in the fit."""
+    query = (
+        select(_networks.architecture_id)
+        .select_from(schema.shares.join(schema.phases).join(schema.networks))
+        .where(
+            _networks.profile_id == profile_id,
+            _networks.space == space,
+            _networks.precision == precision,
+            _networks.purpose != "alone",
+            _shares.latency_ns.is_not(None),
+        )
+    )
+    return sorted(connection.execute(query.distinct()).scalars())
+
+
 def select_canaries(connection: Connection, profile_id: str) -> list[int]:
     """Times of the canary beside every network of a profile, oldest first."""
     query = (

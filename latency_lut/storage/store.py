@@ -151,6 +151,11 @@ class Store:
             )
         return tuple(found for text in texts if (found := _within(space, text)) is not None)
 
+    def taught(self, space: Space, profile_id: str, precision: str) -> frozenset[str]:
+        """Ids of the networks of `space` that the LUT is fitted to, whatever they ran for."""
+        with self._database.reading() as connection:
+            return frozenset(rows.select_taught(connection, profile_id, space.name, precision))
+
     def canary(self, profile_id: str) -> CanaryState:
         """The canary's usual time under a profile, from all its networks."""
         with self._database.reading() as connection:

@@ -130,9 +130,9 @@ def _check_origin(rig: Rig, path: Path, of: dict[str, Any]) -> None:
             raise BadInput(f"{path} is of {words} {of[name]}, this is {words} {value}")
 
 
-def _taught(rig: Rig) -> set[str]:
+def _taught(rig: Rig) -> frozenset[str]:
     """Ids of the networks that the LUT was fitted to."""
-    return {c.id for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
+    return rig.store.taught(rig.space, rig.profile.id, rig.precision)
 
 
 def _part(on_step: OnStep, words: str, start: float, share: float) -> Callable[[int, int], None]:

@@ -276,6 +276,22 @@ def test_cores_are_the_last_of_the_fastest_cluster_that_has_enough():
     assert sorted(agent.choose_cores(5, list(cores), speed)) == [2, 3, 4, 5, 6]
 
 
+def test_cores_of_one_kind_may_differ_by_a_little():
+    capacity = {0: 530, 1: 530, 2: 530, 3: 530, 4: 1024, 5: 1024, 6: 1003, 7: 1003}.__getitem__
+    assert sorted(agent.choose_cores(4, list(range(8)), capacity)) == [4, 5, 6, 7]
+    assert agent.choose_cores(1, list(range(8)), capacity) == [5]
+
+
+def test_two_threads_do_not_share_a_physical_core_that_is_a_little_faster(tmp_path):
+    clock = {0: 5_759, 1: 5_611, 2: 5_759, 3: 5_611}.__getitem__
+    for core in range(4):
+        siblings = tmp_path / f"sys/devices/system/cpu/cpu{core}/topology/thread_siblings_list"
+        siblings.parent.mkdir(parents=True)
+        siblings.write_text(f"{core % 2},{core % 2 + 2}\n")
+    chosen = agent.choose_cores(2, list(range(4)), clock, str(tmp_path))
+    assert {core % 2 for core in chosen} == {0, 1}
+
+
 def test_the_interval_of_the_median_has_the_ranks_of_the_tables():
     assert agent.median_interval(list(range(1, 7))) == (1, 6)
     assert agent.median_interval(list(range(1, 10))) == (2, 8)

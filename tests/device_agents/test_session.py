@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from device_agents.agent import METHOD, PROTOCOL
 from device_agents.bootstrap import Environment
+from device_agents.doctor import examine
 from device_agents.errors import (
     ConnectionLost,
     DeviceSilent,
@@ -52,6 +54,21 @@ def test_a_model_is_profiled_over_ssh(small_board, models):
         result = session.run(PROFILE, models / "network.onnx")
     assert result.phase("infer").nodes
     assert result.canary_before_ns is not None
+
+
+def test_a_board_whose_shell_greets_at_every_command_is_measured(small_board, models):
+    greeting, sha256sum = "echo Welcome to the board; echo '{}'", shutil.which("sha256sum")
+    small_board.add_program("sha256sum", f'{greeting}\nexec {sha256sum} "$@"')
+    packages = Path(onnxruntime.__file__).parents[1]
+    small_board.add_program(
+        "python3", f'{greeting}\nPYTHONPATH={packages} exec {sys.executable} -S "$@"'
+    )
+    with open_session(small_board.device) as session:
+        assert session.run(PROFILE, models / "network.onnx").phase("infer").nodes
+    checks = {check.name: check for check in examine(small_board.device)}
+    assert checks["test inference"].ok
+    assert checks["onnxruntime"].detail.endswith("runs by CPUExecutionProvider")
+    assert checks["lock"].ok
 
 
 def test_a_canary_comes_with_each_job(models):
@@ -204,6 +221,34 @@ def measured(governor: str) -> dict[str, object]:
         "retries": 0,
         "energy_absent": None,
     }
+
+
+def test_an_answer_that_is_refused_is_not_asked_for_again(models):
+    """A device that kept it would answer with it until the end of its days."""
+    digest = hashlib.sha256((models / "network.onnx").read_bytes()).hexdigest()
+    good = measured("performance") | {"model_sha256": digest}
+    results = [{**FACTS, "governor": "performance"}, {**good, "peak_bytes": -1}]
+    session = liar(
+        [HELLO], *([{"id": number, "result": result}] for number, result in enumerate(results, 2))
+    )
+    session.greet()
+    session.introduce()
+    with pytest.raises(ProtocolError):
+        session.run(MEMORY, models / "network.onnx", name="carrier a 0")
+    (refused,) = session._tickets.stored
+    assert refused not in session._tickets.waiting
+
+
+def test_what_a_device_measured_as_another_one_is_not_asked_for(models):
+    tickets = set()
+    for kernel in ("6.1", "6.6"):
+        session = liar([HELLO], [{"id": 2, "result": {**FACTS, "kernel": kernel}}], [])
+        session.greet()
+        session.introduce()
+        with pytest.raises(ConnectionLost):
+            session.run(MEMORY, models / "network.onnx", name="carrier a 0")
+        tickets.update(session._tickets.waiting)
+    assert len(tickets) == 2
 
 
 def test_what_was_measured_under_another_governor_is_not_used(models):

@@ -173,8 +173,9 @@ def test_a_file_that_is_not_there_is_named(rig, tmp_path):
         read_unseen(rig, tmp_path / "none.json")
 
 
-def test_networks_that_have_taught_the_lut_since_are_refused(rig, earlier):
+@pytest.mark.parametrize("purpose", ["carrier", "verify"])
+def test_networks_that_have_taught_the_lut_since_are_refused(rig, earlier, purpose):
     unseen = read_unseen(rig, earlier[1])
-    rig.measure(unseen.architectures[0], purpose="carrier")
+    rig.measure(unseen.architectures[0], purpose=purpose)
     with pytest.raises(BadInput, match="1 networks of .* have taught the LUT since"):
         read_unseen(rig, earlier[1])
