@@ -333,7 +333,7 @@ def choose_cores(
 def _spread(root: str, cluster: List[int]) -> List[int]:
     """Last first, cores that share a physical core with an earlier one at the end."""
     seen: Dict[str, int] = {}
-    ranked = []
+    ranked: List[Tuple[int, int, int]] = []
     for core in reversed(cluster):
         twins = _read_text(_cpu_file(root, core, "topology/thread_siblings_list")) or str(core)
         seen[twins] = seen.get(twins, 0) + 1
