@@ -142,8 +142,9 @@ SPINNING = True  # the runtime's default, set so that it cannot change unseen
 # most that the limit moves to by itself. The runtime's arena begins as one region, of which only
 # what is used is resident; regions that double as it grows hold up to 1.7 times as much.
 LOADING_BLOCK_BYTES, RUNNING_BLOCK_BYTES = 2**15, 2**25
-CLUSTER_SHARE = 0.85  # our choice: cores of other kinds differ by more
 ARENA_BYTES = 2**26  # our choice: networks for boards fit in, larger ones add regions
+
+CLUSTER_SHARE = 0.85  # our choice: cores of one kind differ by less, those of two by more
 
 # y = Identity(x), one float: what is resident with it is the runtime itself, not the model.
 EMPTY_MODEL = base64.b64decode(

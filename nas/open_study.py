@@ -86,13 +86,16 @@ def require_same(
 ) -> None:
     """Raises BadInput where the command line names something else than the study has."""
     settings = opened.settings
-    asked = {"--space": space, "--data": data, "--only": only and tuple(only)}
-    own = {"--space": settings.space, "--data": settings.data, "--only": settings.only}
-    for option, value in asked.items():
-        if value and value != own[option]:
+    pairs = {
+        "--space": (space, settings.space),
+        "--data": (data, settings.data),
+        "--only": (" ".join(only or ()), " ".join(settings.only)),
+    }
+    for option, (asked, own) in pairs.items():
+        if asked and asked != own:
             raise BadInput(
-                f"study {opened.name!r} was made with {option} {own[option] or 'left out'}, not "
-                f"{value}; leave it out, or give the same"
+                f"study {opened.name!r} was made with {option} {own or 'left out'}, not {asked}; "
+                "give the same"
             )
 
 

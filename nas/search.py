@@ -141,8 +141,8 @@ class Search:
 
     def _was_taken_for_dead(self) -> bool:
         """Whether the trial in hand failed although nothing here says so."""
-        (trial,) = self._study.get_trials(deepcopy=False)[self._in_hand : self._in_hand + 1]
-        return trial.state == TrialState.FAIL and not self._broke
+        trials = self._study.get_trials(deepcopy=False)
+        return trials[self._in_hand].state == TrialState.FAIL and not self._broke
 
     def _objective(self, trial: Trial) -> tuple[float, float, float]:
         self._in_hand, self._broke = trial.number, False

@@ -46,7 +46,7 @@ def test_a_study_is_read_with_its_space_although_its_data_are_gone(storage, tmp_
     ("asked", "told"),
     [
         ({"space": "mobile"}, "with --space language, not mobile"),
-        ({"only": ["layers=3"]}, "with --only ('layers=2',), not ('layers=3',)"),
+        ({"only": ["layers=3"]}, "with --only layers=2, not layers=3"),
         ({"data": "kjv"}, "not kjv"),
     ],
 )
