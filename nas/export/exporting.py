@@ -10,6 +10,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from nas.errors import BadInput
 from nas.export.quantized_export import Agreement, Quantization, require_agreement
 from search_spaces import (
     FP32,
@@ -132,7 +133,7 @@ def _example(name: str, spec: TensorSpec, phase: Phase) -> torch.Tensor:
 
 def _write_whole(path: Path, content: bytes) -> None:
     if path.is_dir():
-        raise ExportError(f"{path} is a folder; name a file in it")
+        raise BadInput(f"{path} is a folder; name a file in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")

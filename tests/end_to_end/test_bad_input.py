@@ -367,7 +367,10 @@ def test_what_cannot_be_written_is_told_by_its_name(searched, tmp_path):
     ):
         assert f"{file}" in searched.refused(2, *command)
     lut = ("lut", "export", "--device", "local", str(tmp_path))
-    assert "is a folder; name a file in it" in searched.refused(2, *lut)
+    (tmp_path / "one.json").write_text(sampled(searched, 1)[0])
+    network = ("export", *SPACE, "--arch", str(tmp_path / "one.json"), "--output", str(tmp_path))
+    for command in (lut, (*network, "--study", "tiny")):
+        assert "is a folder; name a file in it" in searched.refused(2, *command)
 
 
 def test_a_seed_below_zero_is_refused(empty_desk):
