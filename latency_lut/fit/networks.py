@@ -51,9 +51,9 @@ def networks_of(table: TimedTable) -> Networks:
     """
     holds = np.zeros((len(table.latency_ns), len(table.keys)))
     np.add.at(holds, (table.network, table.key), 1.0)
-    runs: dict[str, list[int]] = {}
-    for number, name in enumerate(table.architecture_ids):
-        runs.setdefault(name, []).append(number)
+    runs: dict[tuple[str, bytes], list[int]] = {}
+    for number, model in enumerate(table.models):
+        runs.setdefault(model, []).append(number)
     good = np.array(table.qualities) == GOOD
     latencies = []
     for numbers in runs.values():

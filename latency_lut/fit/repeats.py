@@ -17,10 +17,10 @@ class RepeatError:
 
 def repeat_error(table: TimedTable) -> RepeatError | None:
     """Of the first two measurements of each network; None where none was measured twice."""
-    first: dict[str, float] = {}
-    errors: dict[str, float] = {}
-    for architecture, latency_ns in zip(table.architecture_ids, table.latency_ns, strict=True):
-        if architecture in first:
-            errors.setdefault(architecture, abs(first[architecture] / latency_ns - 1))
-        first.setdefault(architecture, float(latency_ns))
+    first: dict[tuple[str, bytes], float] = {}
+    errors: dict[tuple[str, bytes], float] = {}
+    for model, latency_ns in zip(table.models, table.latency_ns, strict=True):
+        if model in first:
+            errors.setdefault(model, abs(first[model] / latency_ns - 1))
+        first.setdefault(model, float(latency_ns))
     return RepeatError(float(np.median(list(errors.values()))), len(errors)) if errors else None

@@ -6,6 +6,7 @@ Letters: N networks, R rows, K segment keys.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -29,7 +30,7 @@ class TimedTable:
     keys: tuple[str, ...]
     """(K,)"""
     network: Ids
-    """(R,) index of the network."""
+    """(R,) index of the network, ascending."""
     key: Ids
     """(R,) index of the segment key."""
     node_ns: Floats
@@ -38,6 +39,13 @@ class TimedTable:
     """(R,) how many nodes."""
     alone_ns: Floats
     """(K,) of the segment's block as a network of its own; NaN where it was never run so."""
+
+    @cached_property
+    def models(self) -> tuple[tuple[str, bytes], ...]:
+        """(N,) what ran: architecture id and segments, as data of another shape change those."""
+        starts = np.searchsorted(self.network, np.arange(1, len(self.latency_ns)))
+        segments = np.split(self.key, starts)
+        return tuple((i, k.tobytes()) for i, k in zip(self.architecture_ids, segments, strict=True))
 
     def by_network(self, values: Floats) -> Floats:
         """(N,) sums of a value by row."""

@@ -77,19 +77,6 @@ def count_networks(
     return int(connection.execute(query).scalar_one())
 
 
-def select_architectures(
-    connection: Connection, profile_id: str, space: str, precision: str, purpose: str
-) -> list[str]:
-    """Canonical JSON of the networks measured for a purpose, each once."""
-    query = select(_networks.architecture_json).where(
-        _networks.profile_id == profile_id,
-        _networks.space == space,
-        _networks.precision == precision,
-        _networks.purpose == purpose,
-    )
-    return sorted(connection.execute(query.distinct()).scalars())
-
-
 def select_taught(connection: Connection, profile_id: str, space: str, precision: str) -> list[str]:
     """Ids of the networks whose nodes were measured, and so are in the fit."""
     query = (

@@ -144,12 +144,18 @@ class Store:
             return rows.count_networks(connection, profile_id, architecture_id, precision, purpose)
 
     def carriers(self, space: Space, profile_id: str, precision: str) -> tuple[Architecture, ...]:
-        """Architectures of `space` that ran as carriers, each once."""
+        """Architectures that ran as carriers (`carrier_records`), each once."""
+        records = self.carrier_records(space, profile_id, precision)
+        texts = dict.fromkeys(record.architecture_json for record in records)
+        return tuple(space.parse(text) for text in texts)
+
+    def carrier_records(
+        self, space: Space, profile_id: str, precision: str
+    ) -> tuple[NetworkRecord, ...]:
+        """Carriers of this part of a space, on data of its shape, oldest first."""
         with self._database.reading() as connection:
-            texts = rows.select_architectures(
-                connection, profile_id, space.name, precision, "carrier"
-            )
-        return tuple(found for text in texts if (found := _within(space, text)) is not None)
+            found = rows.select_networks(connection, profile_id, space.name, precision, "carrier")
+        return tuple(network.record for network in found if _is_of(space, network))
 
     def taught(self, space: Space, profile_id: str, precision: str) -> frozenset[str]:
         """Ids of the networks of `space` that the LUT is fitted to, whatever they ran for."""
@@ -311,12 +317,20 @@ def _placed(
     )
 
 
-def _within(space: Space, text: str) -> Architecture | None:
-    """The architecture, if it is of this part of its space."""
+def _is_of(space: Space, network: StoredNetwork) -> bool:
+    """Whether it is of this part of its space, and ran the segments that `space` makes of it."""
+    record = network.record
     try:
-        return space.parse(text)
+        segments = space.segments(space.parse(record.architecture_json))
     except InvalidArchitecture:
-        return None
+        return False
+    ran = (
+        (timing.phase, [share.key for share in shares])
+        for timing, shares in zip(record.phases, network.shares, strict=True)
+    )
+    return list(ran) == [
+        (phase.key, [s.key(phase, record.precision) for s in segments]) for phase in space.phases
+    ]
 
 
 def _known(profiles: Sequence[DeviceProfile], profile_id: str) -> DeviceProfile:

@@ -41,9 +41,7 @@ def compare(rig: Rig, predictor: Predictor, unseen: Unseen) -> LutBench:
         unseen: the networks, measured.
     """
     predicted = tuple(predictor.predict(architecture) for architecture in unseen.architectures)
-    carriers = rig.store.networks(
-        rig.profile.id, rig.space.name, precision=rig.precision, purpose="carrier"
-    )
+    carriers = rig.store.carrier_records(rig.space, rig.profile.id, rig.precision)
     spent = {"minutes": _device_minutes(carriers), "runs": len(carriers)}
     line = Fitted(line_on_macs(rig, carriers, unseen.architectures).values, spent)
     rows = [

@@ -53,10 +53,8 @@ def line_on_macs(
 
     Least squares of the relative error, a + b * MACs.
     """
-    ours = {c.id: c for c in rig.store.carriers(rig.space, rig.profile.id, rig.precision)}
-    records = [r for r in carriers if r.architecture_id in ours]  # of this part of the space
-    known = [ours[r.architecture_id] for r in records]
-    times = np.array([[p.latency_ns * rig.canary_scale(r) for p in r.phases] for r in records])
+    known = [rig.space.parse(record.architecture_json) for record in carriers]
+    times = np.array([[p.latency_ns * rig.canary_scale(r) for p in r.phases] for r in carriers])
     values = np.full((len(architectures), len(rig.space.phases)), np.nan)
     if len(known) >= 2:
         for i in range(len(rig.space.phases)):

@@ -20,6 +20,13 @@ def test_networks_keep_their_names_flags_and_times():
     assert TABLE.latency_ns.tolist() == [100.0, 50.0]
 
 
+def test_the_same_choices_made_of_other_segments_are_another_model():
+    runs = [("archA", "good", 100.0)] * 3
+    table = timed_table(runs, [(n, key, 1.0, 1) for n in range(3) for key in ("stem", f"{n % 2}")])
+    first, other, again = table.models
+    assert first == again != other
+
+
 def test_values_by_row_are_summed_by_network():
     assert TABLE.by_network(TABLE.node_ns).tolist() == [100.0, 100.0]
     assert TABLE.by_network(TABLE.nodes).tolist() == [3.0, 3.0]

@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from latency_lut import (
     StoreError,
     open_store,
 )
+from search_spaces import Place, Space, Value
 from tests.latency_lut.networks import (
     PROFILE,
+    Dense,
     all_architectures,
     cost_of,
     costs_of,
@@ -85,6 +88,34 @@ def test_carriers_of_a_part_of_a_space_are_those_within_it(store, space):
 def test_carriers_of_another_space_are_not_taken_for_ones_own(store, space):
     measure(store, space, space.smallest())
     assert store.carriers(replace(space, name="other"), PROFILE.id, "fp32") == ()
+
+
+def on_other_data(space: Space) -> Space:
+    """The same choices, whose stem has another shape."""
+
+    def stem(values: Mapping[str, Value]) -> Dense:
+        return Dense(size=1000 * int(values["size"]))
+
+    return replace(space, places=(Place("stem", ("size",), stem), *space.places[1:]))
+
+
+def test_carriers_on_data_of_another_shape_are_not_taken_for_ones_own(store, space):
+    other, network = on_other_data(space), space.smallest()
+    measure(store, other, network, created_utc="first")
+    assert store.carriers(space, PROFILE.id, "fp32") == ()
+    measure(store, space, network, created_utc="second")
+    assert store.carriers(space, PROFILE.id, "fp32") == (network,)
+    for of, day in ((other, "first"), (space, "second")):
+        (record,) = store.carrier_records(of, PROFILE.id, "fp32")
+        assert record.created_utc == day
+
+
+def test_one_network_on_data_of_two_shapes_is_not_one_that_ran_twice(store, space):
+    other, network = on_other_data(space), space.largest()
+    for of in (other, space):
+        measure(store, of, network)
+    groups = store.lut(PROFILE.id).groups
+    assert [group.repeat for group in groups.values()] == [None]
 
 
 def test_the_same_record_twice_is_kept_once(store, space):

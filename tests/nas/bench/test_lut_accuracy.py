@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,17 @@ def test_what_the_lut_cost_is_told_beside_what_blocks_alone_cost(rig):
     assert rows["this LUT"]["runs"] == rows["line on MACs"]["runs"] == carriers
     assert 0 < rows["blocks timed alone"]["runs"] <= 7
     assert rows["measured again"]["runs"] is None
+
+
+def test_what_the_lut_of_a_part_of_the_space_cost_is_told_without_the_rest(rig):
+    networks = [rig.store.carriers(rig.space, rig.profile.id, "fp32")[0]]
+    part = replace(rig, space=rig.space.restricted({"size": [networks[0].choices["size"]]}))
+    unseen = measure_unseen(part, networks=2, seed=1)
+    rows = [
+        rows_of(compare(of, rig.predictor(), unseen), "infer")["this LUT"] for of in (part, rig)
+    ]
+    assert 0 < rows[0]["runs"] < rows[1]["runs"]
+    assert 0 < rows[0]["minutes"] < rows[1]["minutes"]
 
 
 def test_blocks_alone_of_a_device_that_just_adds_up_are_as_good_as_the_lut(rig):
