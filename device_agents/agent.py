@@ -19,7 +19,8 @@ comes every BEAT_S, then {"id": N, "result": ...} or {"id": N, "error": {"kind",
     op job        kind profile | time | memory, model and canary (SHA-256 of files in F/models; the
                   canary may be null), phases [{name, feeds [{name, dtype, shape, low, high}]}],
                   threads, provider, governor, max_seconds_per_phase, limit_s, seed,
-                  memory_limit_bytes (or null), ticket (64 hexadecimal digits, may be absent)
+                  energy (whether to sample it), memory_limit_bytes (or null), ticket (64
+                  hexadecimal digits, may be absent)
                   -> phases, load_ns, peak_bytes, peak_kind, provider, threads, cores,
                      canary_before_ns, canary_between_ns, canary_after_ns, model_sha256,
                      warnings, governor, gate, retries, energy_absent
@@ -36,7 +37,8 @@ HOST_SILENCE_S has gone: its agent ends, and with it the lease.
 
 Kinds of error: timeout, crash, refused (the runtime will not have the model), memory, bad_request,
 clock (it stands still or runs backwards), busy (other agents kept the device), leased (another host
-kept it), disk. Nothing of a request is done before every field of it has the right type and size.
+kept it), disk, hot (identify only: the clock range is not the board's own until it has cooled).
+Nothing of a request is done before every field of it has the right type and size.
 
 F is for this user alone: it is made so, or refused. What was not used for long leaves it.
 
@@ -123,8 +125,7 @@ START_C, RESUME_C = 70.0, 60.0
 HEAT_S, LOAD_S, GATE_POLL_S = 60.0, 2.0, 0.2
 RETRIES = 3  # of a timing that throttling made void
 GOVERNOR = "performance"
-# Energy: the spread of a sample levels off at 200 inferences; a job that has no ENERGY_NS for the
-# timings of a phase gets no sample either. The cap and the periods: our choice.
+# Energy: the spread of a sample levels off at 200 inferences. The cap and the periods: our choice.
 ENERGY_RUNS, ENERGY_NS, ENERGY_CAP_NS = 200, 2_000_000_000, 20_000_000_000
 IDLE_S, IDLE_KEEP_S, POWER_PERIOD_S = 2.0, 600.0, 0.05
 MIN_POWER_UW, MAX_POWER_UW = 1_000, 2_000_000_000  # our choice: no board is outside of it
@@ -257,6 +258,12 @@ def _clock_hz(root: str, core: int, which: str) -> Optional[int]:
     return khz * 1000 if khz else None
 
 
+def _highest_hz(root: str, core: int) -> Optional[int]:
+    """What a core can do, whatever limits it now."""
+    khz = _read_int(_cpu_file(root, core, "cpufreq/cpuinfo_max_freq"))
+    return khz * 1000 if khz else None
+
+
 def _governor(root: str, core: int) -> Optional[str]:
     return _read_text(_cpu_file(root, core, "cpufreq/scaling_governor"))
 
@@ -302,11 +309,7 @@ def _allowed_cores() -> List[int]:
 
 
 def _core_speed(root: str, core: int) -> int:
-    return (
-        _read_int(_cpu_file(root, core, "cpu_capacity"))
-        or _read_int(_cpu_file(root, core, "cpufreq/cpuinfo_max_freq"))
-        or 0
-    )
+    return _read_int(_cpu_file(root, core, "cpu_capacity")) or _highest_hz(root, core) or 0
 
 
 def _cores_for(root: str, threads: int) -> List[int]:
@@ -1628,9 +1631,10 @@ class Bench:
         with steady_clock(self._root, cores, request.get("governor")) as was_set:
             if is_timed:
                 passage = self._gate.wait(end, request["threads"])
-                request.update(self._idle_power(request["max_seconds_per_phase"]))
-            else:  # slowed down, it would show a clock range that is not its own
+                request.update(self._idle_power(is_wanted=request["energy"]))
+            else:
                 passage = self._gate.wait(end, below_c=math.inf)
+                self._check_clock_range(cores)
             say("running")
             reply = self._attempts(request, work, say)
         result = reply.get("result", {})
@@ -1642,6 +1646,17 @@ class Bench:
             news = [] if _is_void(reply) else passage.news
             result["warnings"] += ["measured although " + text for text in news]
         return reply
+
+    def _check_clock_range(self, cores: List[int]) -> None:
+        """A board that cools its processor by a lower limit would seem to be another board."""
+        signs = throttle_signs(self._root)
+        cooling = [name for name in signs.now if SLOWING.search(name)] if signs else []
+        for core in cores if cooling else ():
+            limit_hz, highest_hz = _clock_hz(self._root, core, "max"), _highest_hz(self._root, core)
+            if limit_hz and highest_hz and limit_hz < highest_hz:
+                mhz = (limit_hz // 10**6, highest_hz // 10**6)
+                text = ", ".join(cooling)[:200]
+                raise AgentError("hot", "%s holds its clock at %d of %d MHz" % (text, *mhz))
 
     def _remember_canary(self, result: Json) -> None:
         ends = [result["canary_before_ns"], result["canary_after_ns"]]
@@ -1681,11 +1696,10 @@ class Bench:
             text += "; %d repeats were no better" % result["retries"]
         result["warnings"].append(text[:400])
 
-    def _idle_power(self, max_s: float) -> Json:
+    def _idle_power(self, is_wanted: bool) -> Json:
         """The power of the device at rest, measured anew when the last time is long ago."""
-        if max_s * 1e9 < ENERGY_NS:
-            text = "a sample takes %g s, the job allows %g s a phase" % (ENERGY_NS / 1e9, max_s)
-            return {"energy_absent": text}
+        if not is_wanted:
+            return {"energy_absent": "not asked for"}
         if time.monotonic() < self._idle_until:
             return self._idle
         try:
@@ -1722,6 +1736,10 @@ def _whole(low: int, high: int) -> Check:
 
 def _number(low: float, high: float) -> Check:
     return lambda value: type(value) in (int, float) and low <= value <= high  # NaN is not
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 def _text(value: Any) -> bool:
@@ -1780,6 +1798,7 @@ REQUESTS: Dict[str, Dict[str, Check]] = {
         phases=_list_of(_fields(PHASE), 100),
         max_seconds_per_phase=_number(0, MOST_S),
         seed=_whole(0, 2**63),
+        energy=_maybe(_flag),
         memory_limit_bytes=_maybe(_whole(1, 2**62)),
     ),
 }
@@ -2219,6 +2238,7 @@ def _hand_job(arguments: argparse.Namespace) -> Json:
         "canary_path": None,
         "phases": None,
         "seed": 0,
+        "energy": True,
         "max_seconds_per_phase": arguments.seconds,
     }
 

@@ -102,7 +102,7 @@ class ConnectionLost(DeviceUnusable):
 
 
 class DeviceSilent(DeviceUnusable):
-    """The device was reached but did not answer within its time."""
+    """The device was reached, but had no answer within its time."""
 
 
 class DeviceLeased(DeviceUnusable):

@@ -61,6 +61,7 @@ class Job:
         memory_limit_bytes: for the whole process, the runtime's own 50 MiB or so included;
             None is three quarters of what the device has available.
         seed: of the random inputs.
+        energy: also sample it where the device has a sensor, which takes 2 to 20 s more a phase.
 
     Raises:
         ValueError: no phase, two of one name, or a limit that is not above zero.
@@ -72,6 +73,7 @@ class Job:
     limit_s: float = 120.0
     memory_limit_bytes: int | None = None
     seed: int = 0
+    energy: bool = False
 
     def __post_init__(self) -> None:
         names = [phase.name for phase in self.phases]

@@ -1,5 +1,6 @@
 """What a device measured, checked before it is believed."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,7 +53,8 @@ class PhaseResult:
         clock_hz: of the slowest core used, right after the last run.
         throttle: what slowed the processor down meanwhile, in words; None where the device has no
             signs of it, empty where it has some and they were quiet.
-        energy: None where the device has no sensor; JobResult.energy_absent says why.
+        energy: None where it was not asked for or there is no sensor; JobResult.energy_absent says
+            which.
         nodes: in the order of execution; empty unless the job was a profile.
     """
 
@@ -120,6 +122,17 @@ class JobResult:
     energy_absent: str | None = None
     asked_s: float = field(default=0.0, compare=False)
     answered_s: float = field(default=0.0, compare=False)
+
+    def elsewhere(self) -> dict[str, float]:
+        """By provider, the share of the nodes' time that was not the asked provider's.
+
+        The runtime gives to others what that one cannot run. Empty where no nodes were timed.
+        """
+        times: Counter[str] = Counter()
+        for node in (node for phase in self.phases for node in phase.nodes):
+            times[node.provider] += node.duration_ns
+        total_ns = times.total()
+        return {name: ns / total_ns for name, ns in times.items() if name != self.provider}
 
     def phase(self, name: str) -> PhaseResult:
         """The phase of this name.

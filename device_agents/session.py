@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 WAIT_S = 600.0  # our choice: how long one waits for another host to be done with a device
 _IDENTIFY_LIMIT_S = 120.0  # our choice: the runtime's first import from a slow card
 _SLACK_S = 30.0
-_KINDS = tuple("timeout crash refused memory bad_request model clock busy leased disk".split())
+_KINDS = tuple("timeout crash refused memory bad_request model clock busy leased disk hot".split())
 
 
 class Session:
@@ -251,6 +251,10 @@ class Session:
         name = self.device.name
         if kind == "busy":
             return DeviceSilent(f"{name}: {message}. Try again when they are done", device=name)
+        if kind == "hot":
+            return DeviceSilent(
+                f"{name}: slowed down by heat: {message}. Let it cool, then try again", device=name
+            )
         if kind == "leased":
             return DeviceLeased(
                 f"{name}: in use by {holder or 'another host'}. Try again when it is free, or wait "

@@ -1,10 +1,12 @@
 """What `nas predict` and `nas measure` answer for an architecture: one JSON object each."""
 
+import json
 from statistics import median
 
+from device_agents import Energy
 from latency_lut import NetworkRecord, Prediction
 from nas.measuring.measurement import Rig
-from nas.units import MIB, MS
+from nas.units import MIB, MILLIJOULES, MS
 from search_spaces import Architecture
 
 
@@ -44,7 +46,8 @@ def measurement_line(
 
     `latency_ms` is the undisturbed time, brought to the device's common state by the canary;
     `raw_ms` is what the clock said, `canary_scale` the factor between the two. `high_ms` is the
-    high end of the 95 % interval of the median.
+    high end of the 95 % interval of the median. `energy_mj` of a run holds what the device takes at
+    rest, `energy_over_idle_mj` does not; null where `energy_absent` says why.
     """
     first, *others = record.phases
     scale, cost = rig.canary_scale(record), rig.cost(architecture)
@@ -69,7 +72,20 @@ def measurement_line(
         "macs": cost.macs,
         "runs": first.runs,
         "quality": first.quality,
+        **_energy(rig, record),
     }
+
+
+def _energy(rig: Rig, record: NetworkRecord) -> dict[str, object]:
+    """Millijoules of a run, by phase; of the later ones by name."""
+    observed = json.loads(record.observed_json or "{}")
+    found: dict[str, object] = {"energy_absent": observed.get("energy_absent")}
+    prefixes = ("", *(f"{phase.name}_" for phase in rig.space.phases[1:]))
+    for prefix, phase in zip(prefixes, observed.get("phases", ()), strict=False):
+        energy = None if phase["energy"] is None else Energy(**phase["energy"])
+        found[f"{prefix}energy_mj"] = energy and energy.energy_uj * MILLIJOULES
+        found[f"{prefix}energy_over_idle_mj"] = energy and energy.over_idle_uj * MILLIJOULES
+    return found
 
 
 def _mib(size_bytes: int | None) -> float | None:

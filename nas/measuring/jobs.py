@@ -17,6 +17,7 @@ def job_of(
     *,
     nodes: bool,
     max_seconds_per_phase: float,
+    energy: bool,
 ) -> Job:
     """To run a network, or a block alone, in all phases of its space.
 
@@ -25,11 +26,13 @@ def job_of(
         phases: of its space.
         nodes: also take the time of each node.
         max_seconds_per_phase: as in `Job`.
+        energy: as in `Job`.
     """
     return Job(
         kind="profile" if nodes else "time",
         phases=tuple(_job_phase(segments, phase) for phase in phases),
         max_seconds_per_phase=max_seconds_per_phase,
+        energy=energy,
     )
 
 

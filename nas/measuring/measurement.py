@@ -36,7 +36,7 @@ from latency_lut import (
 from nas.measuring.canary import write_canary
 from nas.measuring.jobs import job_of
 from nas.measuring.names import Name, alone_id
-from nas.measuring.observed import observed_json
+from nas.measuring.observed import observed_json, warnings_of
 from nas.measuring.presence import Presence, note_unreached
 from nas.measuring.timing import canary_ns, phase_timing, undisturbed_ns
 from search_spaces import (
@@ -58,6 +58,7 @@ logger = logging.getLogger(__name__)
 
 # Our choice: a campaign runs hundreds and a segment is seen in several, a verdict is one network's.
 _SECONDS_PER_PHASE = {ALONE: 0.5, "carrier": 2.0, "measure": 3.0, "verify": 3.0}
+_WITH_ENERGY = ("measure", "verify")  # no LUT holds it, and a sample takes as long as the timings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,7 @@ class Rig:
             result = self.session.run(prepared.job, prepared.model, name=number, insist=insist)
         finally:
             prepared.model.unlink()
-        for warning in result.warnings:
+        for warning in warnings_of(result):
             logger.warning("%s: %s: %s", self.device.name, name.id, warning)
         try:
             record = self._record(prepared, result, time.monotonic() - start)
@@ -218,6 +219,7 @@ class Rig:
                 self.space.phases,
                 nodes=nodes,
                 max_seconds_per_phase=_SECONDS_PER_PHASE[purpose],
+                energy=purpose in _WITH_ENERGY,
             ),
             static_bytes=self._static_bytes(segments),
             costs=costs,

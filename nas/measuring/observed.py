@@ -32,6 +32,20 @@ _OF_JOB = (
 )
 
 
+_LEAST_SHARE = 0.05  # our choice: shapes and the like are computed elsewhere everywhere
+
+
+def warnings_of(result: JobResult) -> tuple[str, ...]:
+    """Those of the device, and where much of a network ran on a provider that was not asked for."""
+    elsewhere = (
+        f"{share:.0%} of its node time ran on {provider or 'an unnamed provider'}, "
+        f"not on {result.provider}"
+        for provider, share in result.elsewhere().items()
+        if share >= _LEAST_SHARE
+    )
+    return (*result.warnings, *elsewhere)
+
+
 def observed_json(result: JobResult, elapsed_s: float, *, device_name: str) -> str:
     """A JSON object; what a device has no sensor for is null.
 
@@ -44,6 +58,7 @@ def observed_json(result: JobResult, elapsed_s: float, *, device_name: str) -> s
     document["device"] = device_name
     document["elapsed_s"] = round(elapsed_s, 3)
     document["gate"] = None if result.gate is None else asdict(result.gate)
+    document["elsewhere"] = result.elsewhere()
     document["phases"] = [_phase(phase) for phase in result.phases]
     return json.dumps(document, separators=(",", ":"))
 

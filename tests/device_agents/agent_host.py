@@ -105,6 +105,7 @@ def job(model: str, **changes: object) -> Json:
         "limit_s": 60.0,
         "memory_limit_bytes": None,
         "seed": 0,
+        "energy": False,
     }
     return {**request, **changes}
 

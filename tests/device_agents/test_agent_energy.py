@@ -134,8 +134,8 @@ def test_a_sample_is_long_and_has_many_runs():
     assert agent.energy_runs(60_000_000_000) == 1
 
 
-def bench_reply(root: Path, models: Path, work: Path, seconds: float) -> agent.Json:
-    request = job("none", max_seconds_per_phase=seconds, phases=[INFER])
+def bench_reply(root: Path, models: Path, work: Path, energy: bool | None = True) -> agent.Json:
+    request = job("none", energy=energy, phases=[INFER])
     request.update(path=str(models / "network.onnx"), model=None, canary_path=None)
     bench, end = agent.Bench(str(root), lambda: None), time.monotonic()
     return bench.reply(request, str(work), end, lambda word: None)["result"]
@@ -144,7 +144,7 @@ def bench_reply(root: Path, models: Path, work: Path, seconds: float) -> agent.J
 def test_a_job_tells_the_energy_of_a_run_and_of_rest(tmp_path, models, monkeypatch):
     monkeypatch.setattr(agent, "IDLE_S", 0.1)
     root = unpack("jetson-orin-nano", tmp_path)
-    result = bench_reply(root, models, tmp_path, seconds=2.0)
+    result = bench_reply(root, models, tmp_path)
     (phase,) = result["phases"]
     energy = phase["energy"]
     assert result["energy_absent"] is None
@@ -156,13 +156,14 @@ def test_a_job_tells_the_energy_of_a_run_and_of_rest(tmp_path, models, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("board", "seconds", "reason"),
+    ("board", "energy", "reason"),
     [
-        ("raspberry-pi-4", 2.0, "no sensor: no RAPL, no INA3221, no PMIC that vcgencmd can read"),
-        ("jetson-orin-nano", 0.1, "a sample takes 2 s, the job allows 0.1 s a phase"),
+        ("raspberry-pi-4", True, "no sensor: no RAPL, no INA3221, no PMIC that vcgencmd can read"),
+        ("jetson-orin-nano", False, "not asked for"),
+        ("jetson-orin-nano", None, "not asked for"),
     ],
 )
-def test_energy_that_is_absent_is_null_and_said(tmp_path, models, board, seconds, reason):
-    result = bench_reply(unpack(board, tmp_path), models, tmp_path, seconds)
+def test_energy_that_is_absent_is_null_and_said(tmp_path, models, board, energy, reason):
+    result = bench_reply(unpack(board, tmp_path), models, tmp_path, energy)
     assert result["phases"][0]["energy"] is None
     assert result["energy_absent"] == reason

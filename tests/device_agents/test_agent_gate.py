@@ -127,6 +127,27 @@ def test_for_an_identity_it_is_enough_that_nothing_slows_the_clock(pi, time):
     assert gate.wait(NEVER, below_c=math.inf).missed == ["it was slowed down: throttled"]
 
 
+def identified(root: Path, work: Path) -> agent.Json:
+    request = {"op": "identify", "threads": 1, "provider": "CPUExecutionProvider", "limit_s": 60}
+    return agent.Bench(str(root), nothing).reply(request, str(work), 0.0, lambda _: None)["result"]
+
+
+def test_a_board_that_heat_slows_down_is_not_taken_for_another_board(tmp_path, pi):
+    cooling = "sys/class/thermal/cooling_device1"
+    write(pi, f"{cooling}/type", "cpufreq-cpu0")
+    write(pi, f"{cooling}/cur_state", "0")
+    for core in pi.glob("sys/devices/system/cpu/cpu*/cpufreq"):
+        write(core, "cpuinfo_max_freq", "1500000")
+        write(core, "scaling_max_freq", "806400")
+    by_hand = identified(pi, tmp_path)
+    assert by_hand["clock_hz"]["max"] == 806_400_000  # a limit of the user's own
+    write(pi, f"{cooling}/cur_state", "3")
+    with pytest.raises(agent.AgentError, match="cpufreq-cpu0 holds its clock at 806 of 1500 MHz"):
+        identified(pi, tmp_path)
+    write(pi, f"{cooling}/cur_state", "0")
+    assert identified(pi, tmp_path) == by_hand
+
+
 # Timings that throttling made void
 
 

@@ -102,6 +102,18 @@ def test_what_a_device_does_not_know_is_none_and_never_zero():
     assert result.energy_absent == "no sensor: no RAPL"
 
 
+def test_time_of_nodes_on_another_provider_than_the_asked_one_is_told_by_its_share():
+    answer = copy.deepcopy(ANSWER)
+    (node,) = answer["phases"][0]["nodes"]
+    asked = {**node, "provider": "CPUExecutionProvider", "duration_ns": 300}
+    answer["phases"][0]["nodes"] = [asked]
+    assert read(answer).elsewhere() == {}
+    answer["phases"][0]["nodes"] = [asked, {**node, "provider": "Other", "duration_ns": 100}]
+    assert read(answer).elsewhere() == {"Other": 0.25}
+    answer["phases"][0]["nodes"] = []
+    assert read(answer, "time").elsewhere() == {}
+
+
 LIES = [
     ("load_ns", float("nan")),
     ("load_ns", 0),

@@ -189,7 +189,9 @@ def test_an_error_that_is_none_is_not_believed(error, models):
         introduce_and_run(liar([HELLO], [{"id": 2, "error": error}]), models)
 
 
-@pytest.mark.parametrize(("kind", "raised"), [("busy", DeviceSilent), ("disk", DiskUnwritable)])
+@pytest.mark.parametrize(
+    ("kind", "raised"), [("busy", DeviceSilent), ("disk", DiskUnwritable), ("hot", DeviceSilent)]
+)
 def test_what_concerns_the_device_is_no_failure_of_the_job(kind, raised, models):
     error = {"id": 2, "error": {"kind": kind, "message": "for a reason"}}
     with pytest.raises(raised, match="for a reason"):

@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from device_agents import Device, DeviceError, Job, JobFailed, JobResult, NodeTime, PhaseResult
+from device_agents import (
+    Device,
+    DeviceError,
+    Energy,
+    Job,
+    JobFailed,
+    JobResult,
+    NodeTime,
+    PhaseResult,
+)
 from latency_lut import CanaryState, DeviceProfile, open_store
 from nas.measuring.measurement import Rig
 from nas.measuring.presence import Presence
@@ -33,7 +42,8 @@ class ArithmeticSession:
 
     `slowness` is that of the whole device; `canary_slowness`, if given, that of its canary.
     `names` are those of all measurements, `unconfirmed` of those that nobody has stored yet.
-    `peak_bytes` is what it says of memory; by default nothing. `profiler_slowdown` makes nodes take
+    `peak_bytes` is what it says of memory; by default nothing. `provider` is the asked one, while
+    all nodes run on the CPU's. `energy` is that of each phase. `profiler_slowdown` makes nodes take
     so many times as long while they are profiled.
     """
 
@@ -42,6 +52,8 @@ class ArithmeticSession:
         self.slowness = 1.0
         self.canary_slowness: float | None = None
         self.peak_bytes: int | None = None
+        self.provider = "CPUExecutionProvider"
+        self.energy: Energy | None = None
         self.profiler_slowdown = 1
         self.jobs: list[Job] = []
         self.graphs: list[onnx.GraphProto] = []
@@ -83,13 +95,16 @@ class ArithmeticSession:
         canary_ns = round((self.canary_slowness or self.slowness) * CANARY_NS)
         return JobResult(
             phases=tuple(
-                _phase(phase.name, total_ns, timed, quality, len(self.jobs))
+                replace(
+                    _phase(phase.name, total_ns, timed, quality, len(self.jobs)), energy=self.energy
+                )
                 for phase, quality in zip(job.phases, qualities, strict=True)
             ),
             load_ns=1,
             peak_bytes=self.peak_bytes,  # type: ignore[arg-type]
             peak_kind="resident_over_empty_session",
-            provider="CPUExecutionProvider",
+            provider=self.provider,
+            energy_absent=None if self.energy else "no sensor: none was made",
             threads=1,
             cores=(0,),
             canary_before_ns=canary_ns,

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from device_agents import Energy
 from latency_lut import Predictor
 from nas.campaign.crew import Crew
 from nas.campaign.profiling import profile
@@ -59,6 +60,20 @@ def test_a_measurement_has_the_fields_of_the_contract(rig, session):
     assert line["latency_ms"] == pytest.approx(record.phases[0].latency_ns / 1e6)
     assert line["learn_ms"] == pytest.approx(record.phases[1].latency_ns / 1e6)
     assert (line["memory_mib"], line["runs"], line["quality"]) == (2.0, 30, "good")
+
+
+def test_a_measurement_tells_the_energy_of_a_run_or_why_there_is_none(rig, session):
+    largest = rig.space.largest()
+    line = measurement_line(largest, rig, rig.measure(largest, purpose="measure"))
+    assert (line["energy_mj"], line["learn_energy_over_idle_mj"]) == (None, None)
+    assert line["energy_absent"] == "no sensor: none was made"
+    session.energy = Energy(
+        sensor="pmic", energy_uj=9_000, idle_uw=2_000_000, run_ns=1_500_000, runs=2_000
+    )
+    line = measurement_line(largest, rig, rig.measure(largest, purpose="measure"))
+    assert (line["energy_mj"], line["energy_over_idle_mj"]) == pytest.approx((9.0, 6.0))
+    assert line["learn_energy_mj"] == pytest.approx(9.0)
+    assert line["energy_absent"] is None
 
 
 def test_prediction_and_measurement_agree_on_sizes(rig):

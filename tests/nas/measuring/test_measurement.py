@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -107,6 +108,25 @@ def test_a_network_that_was_only_timed_teaches_the_lut_nothing(tmp_path):
         rig.measure(space.largest(), purpose="measure")
         assert rig.session.jobs[1].kind == "profile"
         assert len(rig.store.lut(rig.profile.id).entries) == 3
+
+
+def test_only_whole_networks_that_somebody_asks_for_are_sampled_for_their_energy(tmp_path):
+    session = ArithmeticSession()
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        for purpose in ("carrier", "measure", "verify"):
+            rig.measure(rig.space.largest(), purpose=purpose)
+        rig.time_alone(rig.space.segments(rig.space.largest())[0].block)
+    assert [job.energy for job in session.jobs] == [False, True, True, False]
+
+
+def test_a_network_that_ran_on_another_provider_is_told_and_it_is_kept(tmp_path, caplog):
+    session = ArithmeticSession()
+    session.provider = "CUDAExecutionProvider"
+    with arithmetic_rig(tmp_path, tiny_space(), session) as rig:
+        record = rig.measure(rig.space.largest(), purpose="measure")
+    (said,) = caplog.messages
+    assert "100% of its node time ran on CPUExecutionProvider, not on CUDAExecution" in said
+    assert json.loads(record.observed_json)["elsewhere"] == {"CPUExecutionProvider": 1.0}
 
 
 def test_in_8_bits_another_network_runs_and_other_keys_are_filled(tmp_path):
