@@ -1,5 +1,6 @@
 """How long and how a supernet is trained."""
 
+import math
 from dataclasses import dataclass, replace
 
 from nas.accuracy.compute import best_device, is_large
@@ -9,13 +10,13 @@ from search_spaces import Space
 
 _SHIFT_SHARE = 1 / 14  # our choice: 2 pixels of 28
 _MINUTES = 10.0  # our choice: how long a command may train unless it is told
-_IMAGE_EPOCHS = 30  # our choice
+_IMAGE_EPOCHS = 30  # our choice, for so many minutes
 _CPU_BATCH = 8  # measured on mnist5k: 8 is better than 16, and 16 than 32, in the same time
 _GPU_BATCH = 128  # our choice
 # Measured on the full `hybrid` and Fashion-MNIST, two threads: 100 steps of 32 at the usual rate
 # bring the loss to 1.3 in 28 s; 160 steps of 8 to 1.6 in 24 s.
 _LARGE_BATCH = 32
-_TEXT_STEPS = 12_000  # our choice: more than ten minutes on two cores give
+_TEXT_STEPS = 12_000  # our choice: more than so many minutes on two cores give
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +64,10 @@ class TrainingPlan:
             raise BadInput("a training without random networks needs largest_every 1.")
         if not 0 <= self.teacher_share <= 1:
             raise BadInput("a training needs teacher_share in [0, 1].")
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise BadInput(f"a training of {self.max_minutes:g} minutes; it must be above 0.")
+        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
+            raise BadInput(
+                f"a training of {self.max_minutes:g} minutes; it must be above 0 and finite."
+            )
 
     def alone(self, data: Data, epochs: float) -> "TrainingPlan":
         """The same recipe for a single network: it alone learns in each step, from labels.
@@ -97,12 +100,18 @@ def default_plan(
     Args:
         data: images or text.
         space: what is to be trained.
-        max_minutes: when training ends at the latest; None for the default, ten minutes.
+        max_minutes: when training ends at the latest; None for the default, ten minutes. It has
+            its usual number of steps by then, and for longer ones so many more.
         seed: of all that is random.
     """
     max_minutes = _MINUTES if max_minutes is None else max_minutes
+    plan = replace(_usual_plan(data, space, seed), max_minutes=max_minutes)
+    return replace(plan, steps=round(plan.steps * max(1.0, max_minutes / _MINUTES)))
+
+
+def _usual_plan(data: Data, space: Space, seed: int) -> TrainingPlan:
     if not isinstance(data, ImageData):
-        return _text_plan(max_minutes, seed)
+        return _text_plan(seed)
     # On a CPU many small steps teach more in the same time than few large ones; a GPU would idle.
     on_gpu = best_device().type == "cuda"
     batch = _GPU_BATCH if on_gpu else _CPU_BATCH
@@ -112,7 +121,6 @@ def default_plan(
         lr=4e-3,
         largest_every=1 if on_gpu else 3,
         shift_px=round(data.task.resolution_px * _SHIFT_SHARE),
-        max_minutes=max_minutes,
         seed=seed,
     )
     if on_gpu or not is_large(space):
@@ -134,7 +142,7 @@ def _image_steps(data: ImageData, batch: int) -> int:
     return max(1, _IMAGE_EPOCHS * len(data.train_y) // batch)
 
 
-def _text_plan(max_minutes: float, seed: int) -> TrainingPlan:
+def _text_plan(seed: int) -> TrainingPlan:
     return TrainingPlan(
         steps=_TEXT_STEPS,
         batch=4,  # our choice: more steps in the same time
@@ -147,6 +155,5 @@ def _text_plan(max_minutes: float, seed: int) -> TrainingPlan:
         largest_every=8,
         always_teaches=False,
         window=128,
-        max_minutes=max_minutes,
         seed=seed,
     )

@@ -1,4 +1,5 @@
 import itertools
+import math
 import os
 import signal
 import subprocess
@@ -243,6 +244,16 @@ def test_the_default_plan_moves_images_a_little_and_leaves_text_alone(digits: Im
     assert default_plan(digits, small_space(digits)).shift_px == 1
     assert default_plan(text, language(text.task), max_minutes=3.0).max_minutes == 3.0
     assert default_plan(text, language(text.task)).shift_px == 0
+
+
+def test_more_minutes_than_usual_are_more_steps_and_fewer_are_a_limit(digits: ImageData) -> None:
+    space = small_space(digits)
+    usual = default_plan(digits, space)
+    assert default_plan(digits, space, max_minutes=1.0).steps == usual.steps
+    assert default_plan(digits, space, max_minutes=90.0).steps == 9 * usual.steps
+    for minutes in (0.0, math.inf, math.nan):
+        with pytest.raises(BadInput, match="minutes; it must be above 0 and finite"):
+            default_plan(digits, space, max_minutes=minutes)
 
 
 def test_a_space_of_large_networks_gets_larger_batches_and_all_threads(digits: ImageData) -> None:
