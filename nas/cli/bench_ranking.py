@@ -28,7 +28,7 @@ def ranking(
     ] = None,
     only: Only = None,
     train_minutes: Annotated[
-        float | None, typer.Option("--train-minutes", help="At most, for the supernet.")
+        float | None, typer.Option("--train-minutes", help="At most, for the supernet: 10.")
     ] = None,
     seed: Seed = 1,
     json: Json = False,

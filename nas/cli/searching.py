@@ -62,7 +62,7 @@ def search(
         ),
     ] = "supernet",
     train_minutes: Annotated[
-        float | None, typer.Option("--train-minutes", help="At most, for the supernet.")
+        float | None, typer.Option("--train-minutes", help="At most, for the supernet: 10.")
     ] = None,
     accuracy_minutes: Annotated[
         float | None,
