@@ -66,20 +66,24 @@ class Parameters:
         return cls(lengths, weights, shares, *rest.tolist())
 
 
-def prior(features: int, choices: int) -> tuple[Floats, Floats]:
+def prior(features: int, importance: Floats) -> tuple[Floats, Floats]:
     """(P,) middle and deviation of each parameter's logarithm.
 
-    Such that much data is needed before one choice is told from the others.
+    Such that much data is needed before one choice is told from others of its importance.
+
+    Args:
+        features: D.
+        importance: (C,) of the choices, above 0, 1 in all.
     """
     of_each = (
-        (features, np.sqrt(max(features, 1)), _LENGTH_SD),
-        (choices, 1 / max(choices, 1), _WEIGHT_SD),
-        (choices, _USUAL_SHARE / max(choices, 1), _SHARE_SD),
-        (2, _USUAL_SHARE, _SCALE_SD),
-        (1, _USUAL_LINEAR, _SCALE_SD),
+        (np.full(features, np.sqrt(max(features, 1))), _LENGTH_SD),
+        (importance, _WEIGHT_SD),
+        (_USUAL_SHARE * importance, _SHARE_SD),
+        (np.full(2, _USUAL_SHARE), _SCALE_SD),
+        (np.full(1, _USUAL_LINEAR), _SCALE_SD),
     )
-    middle = np.concatenate([np.full(count, np.log(usual)) for count, usual, _ in of_each])
-    return middle, np.concatenate([np.full(count, deviation) for count, _, deviation in of_each])
+    middle = np.concatenate([np.log(usual) for usual, _ in of_each])
+    return middle, np.concatenate([np.full(len(usual), sd) for usual, sd in of_each])
 
 
 class Pairs:

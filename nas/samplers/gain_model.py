@@ -55,8 +55,8 @@ class GainModel:
         """Of a space, with usual networks of it and the quantile of them that is the reference."""
         self._candidates = candidates
         self._sizes = candidates.sizes
-        self._process = GaussianProcess(self._sizes)
         self.scale = PointScale(candidates, usual, known)
+        self._process = GaussianProcess(self._sizes, self.scale.importance)
         self._quantile = reference
         asked = np.arange(0, len(usual), math.ceil(len(usual) / _ASKED))  # they may be sorted
         self._usual = self.scale.points(usual[asked], known.rows(asked))

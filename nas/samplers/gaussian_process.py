@@ -26,9 +26,9 @@ _ROUNDS, _ROUNDS_AGAIN = 60, 10  # of the fit from the middle of the prior, and 
 class GaussianProcess:
     """Keeps its parameters from one fit to the next."""
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        """Of a space whose choices have so many values."""
-        self._sizes = tuple(sizes)
+    def __init__(self, sizes: Sequence[int], importance: Floats) -> None:
+        """Of a space whose choices have so many values, and such an importance (`prior`)."""
+        self._sizes, self._importance = tuple(sizes), importance
         self._logarithms: Floats | None = None
 
     def fit(self, points: Points, values: Floats, variances: Floats, *, seed: int = 0) -> None:
@@ -41,7 +41,7 @@ class GaussianProcess:
             seed: decides which networks the parameters are fitted to, where there are many.
         """
         self._mean, self._spread = float(values.mean()), float(values.std()) or 1.0
-        middle, deviations = prior(points.features.shape[1], len(self._sizes))
+        middle, deviations = prior(points.features.shape[1], self._importance)
         middle = np.append(middle, np.log(_USUAL_NOISE))
         deviations = np.append(deviations, _NOISE_SD)
         kept = np.arange(len(points))

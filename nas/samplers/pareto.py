@@ -33,6 +33,7 @@ _FIRST_POINTS = 8  # spread over the costs before anything is modelled
 _USUAL = 10_000  # random networks that tell which costs a space has
 _PROPOSED = 100_000  # a suggestion; costs take a microsecond each
 _NEAR = 100  # of the networks nearest to a wanted cost, the one least like the others is first
+_USUAL_NEAR = 0.05  # where that cost is a usual one, of this share of those that were made
 _PROMISING = 25  # of them, those which promise most, where something is known of that
 _REFERENCE = 0.9  # of costs, and of errors as expected, this quantile; what is worse is no front
 
@@ -114,7 +115,7 @@ class ParetoSampler(BaseSampler):
         if not len(codes):  # all that there is was proposed: what becomes of it is the study's
             return self._candidates.decode(usual[0][self._rng.integers(len(usual[0]))])
         if len(seen) < _FIRST_POINTS or seen.done.sum() < 2:
-            return self._candidates.decode(codes[self._spread(codes, known, seen, model)])
+            return self._candidates.decode(codes[self._spread(codes, known, seen, model, usual[1])])
         # On few cores a second thread for matrices this small doubles the time (results/LOG.md).
         with threadpool_limits(1, "blas"):
             choice = model.best(codes, known, seen, self._rng)
@@ -158,12 +159,28 @@ class ParetoSampler(BaseSampler):
         costs = model.scale.costs(self._candidates.known(codes))
         return codes[non_dominated(np.column_stack([seen.errors[seen.done], costs]))]
 
-    def _spread(self, codes: Codes, known: Known, seen: Evaluated, model: GainModel) -> int:
-        """Of promising networks of a cost that is lacking, the one least like those before."""
+    def _spread(
+        self, codes: Codes, known: Known, seen: Evaluated, model: GainModel, usual: Known
+    ) -> int:
+        """Of promising networks of a cost that is lacking, the one least like those before.
+
+        A cost of the range that there is; where networks are too many to be listed, two of three
+        are usual in the space.
+        """
         costs = model.scale.costs(known)[:, 0]
-        low, high = costs.min(), np.quantile(costs, self._reference)
-        wanted = low + (high - low) * float(Halton(1, scramble=False).random(len(seen) + 2)[-1, 0])
-        near = np.argsort(np.abs(costs - wanted))[:_NEAR]
+        round_, turn = divmod(len(seen), 3)
+        if self._candidates.everything() is not None:
+            round_, turn = len(seen), 0
+        if turn:
+            # Cheap networks are all alike in what costs most, and never show what else there is.
+            wanted = float(
+                np.quantile(model.scale.costs(usual)[:, 0], _place(2 * round_ + turn - 1))
+            )
+            count = max(round(_USUAL_NEAR * len(costs)), _NEAR)
+        else:
+            low, high = costs.min(), np.quantile(costs, self._reference)
+            wanted, count = low + (high - low) * _place(round_), _NEAR
+        near = np.argsort(np.abs(costs - wanted))[:count]
         if known.promise is not None:
             near = near[np.argsort(-known.promise[near])[:_PROMISING]]
         if not len(seen):
@@ -171,8 +188,14 @@ class ParetoSampler(BaseSampler):
         ours = model.scale.points(codes[near], known.rows(near))
         theirs = model.scale.points(seen.codes, self._candidates.known(seen.codes))
         apart = ((ours.features[:, None] - theirs.features) ** 2).sum(axis=2)
-        apart += (ours.codes[:, None] != theirs.codes).sum(axis=2)
+        weights = len(ours.codes.T) * model.scale.importance
+        apart += (ours.codes[:, None] != theirs.codes) @ weights
         return int(near[apart.min(axis=1).argmax()])
+
+
+def _place(number: int) -> float:
+    """In (0, 1): each far from those of lower numbers."""
+    return float(Halton(1, scramble=False).random(number + 2)[-1, 0])
 
 
 class UnknownCosts(ValueError):

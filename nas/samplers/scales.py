@@ -8,6 +8,7 @@ from nas.samplers.candidates import Candidates, Codes, Floats, Known
 from nas.samplers.covariance import Points
 
 _LEAST_DISTANCE = 1e-6  # to the best value, relative to it: of what is said to be perfect
+_BY_COST = 0.5  # our choice; results/LOG.md compares
 _RIDGE = 1e-3  # of the effects on cost: decides between choices that always change together
 
 
@@ -39,7 +40,14 @@ class PointScale:
     The features are the costs, what else is known, and for each choice what its value adds to the
     first cost, by least squares: so that it is known which values are alike before any network is
     evaluated, and a large kernel is farther from a small one than from the one between.
+
+    Attributes:
+        importance: (C,) of the choices, 1 in all. Where networks are too many to be listed, what
+            changes the cost most is taken to change the error most: of sixty choices that are all
+            alike to a model, the width would be one.
     """
+
+    importance: Floats
 
     def __init__(self, candidates: Candidates, codes: Codes, known: Known) -> None:
         """Of usual networks of a space, (n, C) and n."""
@@ -48,6 +56,7 @@ class PointScale:
         nothing, first = np.empty((len(codes), 0)), self.costs(known)[:, 0]
         penalty = _RIDGE * len(codes)
         self._effects = fit_additive(nothing, codes, self._sizes, first, penalty).of_values
+        self.importance = self._importance(codes, even=candidates.everything() is not None)
         raw = self._raw(codes, known)
         self._middle, self._spread = raw.mean(axis=0), raw.std(axis=0)
         self._spread[self._spread == 0] = 1.0
@@ -67,6 +76,15 @@ class PointScale:
         width = raw.shape[1]
         told: Floats = (raw - self._middle[:width]) / self._spread[:width]
         return told
+
+    def _importance(self, codes: Codes, *, even: bool) -> Floats:
+        """The same for all, or half of it by the spread of what a choice adds to the cost."""
+        variances = np.array([of[codes[:, i] + 1].var() for i, of in enumerate(self._effects)])
+        same = np.full(len(variances), 1 / max(len(variances), 1))
+        if even or variances.sum() <= 0:
+            return same
+        mixed: Floats = (1 - _BY_COST) * same + _BY_COST * variances / variances.sum()
+        return mixed
 
     def _raw(self, codes: Codes, known: Known) -> Floats:
         effects = [of[codes[:, i] + 1] for i, of in enumerate(self._effects)]

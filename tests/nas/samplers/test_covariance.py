@@ -4,6 +4,7 @@ import pytest
 from nas.samplers.covariance import Pairs, Parameters, Points, one_hot, prior, variance
 
 SIZES = (3, 2, 4)
+EVEN = np.full(3, 1 / 3)
 
 
 def points(count, seed=0, features=2):
@@ -13,7 +14,7 @@ def points(count, seed=0, features=2):
 
 
 def logarithms(seed=0, features=2):
-    middle, deviations = prior(features, len(SIZES))
+    middle, deviations = prior(features, EVEN)
     return middle + 0.3 * deviations * np.random.default_rng(seed).normal(size=len(middle))
 
 
@@ -61,3 +62,10 @@ def test_the_gradient_is_that_of_small_differences(seed):
     expected = [(total(at + step) - total(at - step)) / 2e-5 for step in steps]
     pairs.covariance(parameters(at))
     assert pairs.gradient(slope) == pytest.approx(expected, rel=1e-5, abs=1e-7)
+
+
+def test_more_is_expected_of_a_choice_of_more_importance():
+    middle, _ = prior(2, np.array([0.8, 0.1, 0.1]))
+    found = parameters(middle)
+    assert found.shares == pytest.approx(0.3 * np.array([0.8, 0.1, 0.1]))
+    assert found.weights == pytest.approx([0.8, 0.1, 0.1])

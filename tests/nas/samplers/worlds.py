@@ -78,3 +78,46 @@ def evaluate(study: optuna.Study, space: Layers, trials: int) -> list[Codes]:
         found.append(codes)
         study.tell(trial, [space.accuracy(codes), *space.known(codes[None]).costs[0].tolist()])
     return found
+
+
+class Decoders(Candidates):
+    """Layers of a better kind, which is worthless where the network is narrow, and of small sizes.
+
+    Cheap networks are narrow: who looks at those alone never learns what the better kind is worth.
+    """
+
+    LAYERS, SIZES = 6, 24
+    _DEPTHS, _WIDTHS = np.array([2, 3, 4, 6]), np.array([96.0, 128.0, 192.0, 256.0])
+
+    @property
+    def distributions(self) -> Mapping[str, CategoricalDistribution]:
+        each = {f"layer{n}.kind": CategoricalDistribution([0, 1]) for n in range(self.LAYERS)}
+        sizes = {
+            f"layer{n}.size{i}": CategoricalDistribution([1, 2, 3])
+            for n in range(self.LAYERS)
+            for i in range(self.SIZES // self.LAYERS)
+        }
+        roots = {name: CategoricalDistribution(range(4)) for name in ("depth", "width")}
+        return {**roots, **each, **sizes}
+
+    def canonical(self, codes: Codes) -> Codes:
+        found = np.maximum(codes, 0)
+        asleep = np.arange(self.LAYERS) >= self._DEPTHS[found[:, 0]][:, None]
+        found[:, 2:8][asleep] = -1
+        found[:, 8:][np.repeat(asleep, self.SIZES // self.LAYERS, axis=1)] = -1
+        return found
+
+    def known(self, codes: Codes) -> Known:
+        depth, width = self._DEPTHS[codes[:, 0]], self._WIDTHS[codes[:, 1]]
+        sizes = np.maximum(codes[:, 8:], 0).sum(axis=1)
+        costs = (depth + 0.05 * sizes + 0.5 * np.maximum(codes[:, 2:8], 0).sum(axis=1)) * width
+        return Known(costs[:, None], np.log(width * depth)[:, None], np.zeros(len(codes)))
+
+    def error(self, codes: Codes) -> float:
+        depth, width = self._DEPTHS[codes[0]], self._WIDTHS[codes[1]]
+        better = np.maximum(codes[2:8], 0).sum() / depth
+        sizes = np.maximum(codes[8:], 0).sum() / (2 * depth)
+        worth = 0.15 if width > 96 else -0.08
+        return float(
+            2.95 * np.exp(-worth * better) * (depth * width / 192) ** -0.02 - 0.001 * sizes
+        )
