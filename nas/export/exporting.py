@@ -65,7 +65,8 @@ def export_architecture(
         quantization: to a lower precision; fp32 if not given.
 
     Raises:
-        ExportError: ONNX Runtime and PyTorch disagree, or the file cannot be written.
+        ExportError: ONNX Runtime and PyTorch disagree, either has no finite numbers, or the file
+            cannot be written.
     """
     segments = space.segments(architecture)
     modules = modules or {s.place: seeded_module(s.block) for s in segments}
@@ -114,6 +115,9 @@ def _difference(
     worst = 0.0
     for name, result in zip(names, results, strict=True):
         expected = wires[name.removesuffix(".next")].numpy()
+        for where, values in (("ONNX Runtime", result), ("PyTorch", expected)):
+            if not np.isfinite(values).all():
+                raise ExportError(f"output {name} has values in {where} that are no finite numbers")
         scale = max(float(np.abs(expected).max()), 1e-6)
         worst = max(worst, float(np.abs(result - expected).max()) / scale)
     return worst

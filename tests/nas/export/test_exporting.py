@@ -35,3 +35,13 @@ def test_a_file_that_cannot_be_written_is_one_clear_line(space, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ExportError, match="cannot be written"):
         export_architecture(space, space.smallest(), tmp_path / "file" / "net.onnx")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_whose_answers_are_no_numbers_is_refused(space, tmp_path, value):
+    architecture = space.smallest()
+    modules = {s.place: seeded_module(s.block) for s in space.segments(architecture)}
+    modules["head"][3].bias.data.fill_(value)
+    with pytest.raises(ExportError, match="logits has values in ONNX Runtime that are no finite"):
+        export_architecture(space, architecture, tmp_path / "net.onnx", modules)
+    assert list(tmp_path.iterdir()) == []
