@@ -20,9 +20,19 @@ class ErrorScale:
         self._best = best
 
     def error(self, value: float, direction: StudyDirection) -> float:
-        """Lower is better."""
+        """Lower is better.
+
+        Raises:
+            ValueError: the value is better than the best there may be.
+        """
+        sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         if self._best is None:
-            return -value if direction == StudyDirection.MAXIMIZE else value
+            return sign * value
+        if sign * value < sign * self._best and np.isfinite(value):
+            raise ValueError(
+                f"a trial has the value {value:g}, which is better than best={self._best:g}. "
+                "Say what a perfect network would have, or leave it out"
+            )
         return float(np.log(self._distance(value)))
 
     def deviation(self, value: float, deviation: float) -> float:

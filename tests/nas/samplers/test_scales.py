@@ -14,6 +14,12 @@ def test_the_distance_to_the_best_counts_by_its_logarithm():
     assert ErrorScale(1.0).deviation(0.9, 0.01) == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(("best", "value", "direction"), [(1.0, 87.0, UP), (1.0, 0.5, DOWN)])
+def test_a_value_beyond_the_best_is_refused_rather_than_taken_for_a_bad_one(best, value, direction):
+    with pytest.raises(ValueError, match=f"the value {value:g}, which is better than best=1"):
+        ErrorScale(best).error(value, direction)
+
+
 def test_without_a_best_the_value_counts_and_lower_is_better():
     assert ErrorScale(None).error(3.0, UP) == -3.0
     assert ErrorScale(None).error(3.0, DOWN) == 3.0
