@@ -89,7 +89,7 @@ def _shares(codes: Codes, values: int) -> Floats:
     """(n, values): how much of each row is each value."""
     n, p = codes.shape
     flat = (codes + values * np.arange(n)[:, None]).ravel()
-    shares: Floats = np.bincount(flat, minlength=n * values).reshape(n, values) / p
+    shares: Floats = np.bincount(flat, minlength=n * values).reshape(n, values) / max(p, 1)
     return shares
 
 

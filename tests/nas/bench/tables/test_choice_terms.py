@@ -46,6 +46,12 @@ def test_pairs_are_a_one_for_every_two_places():
     assert [np.argwhere(pair).tolist() for pair in columns] == [[[0, 1]], [[0, 1]], [[1, 1]]]
 
 
+def test_a_network_of_one_place_has_no_neighbours_and_no_pairs():
+    one = ChoiceRows({"choices": CODES[:, :1]}, 3, np.zeros((2, 0)))
+    assert term_columns(one, "choices", "neighbours").tolist() == [[0.0] * 9] * 2
+    assert term_columns(one, "choices", "pairs").shape == (2, 0)
+
+
 def test_the_number_of_columns_is_known_without_making_them():
     networks = rows(np.ones((2, 2)))
     for term in set(CONTEXT_TERMS) - {"size"}:
