@@ -61,6 +61,8 @@ class GainModel:
         asked = np.arange(0, len(usual), math.ceil(len(usual) / _ASKED))  # they may be sorted
         self._usual = self.scale.points(usual[asked], known.rows(asked))
         self._worst_costs = self._reference_costs(known)
+        self._has_budgets = bool((known.violations > 0).any())
+        self._cheapest = self.scale.costs(known).min(axis=0)
 
     def best(self, codes: Codes, known: Known, seen: Evaluated, rng: np.random.Generator) -> Choice:
         """The one of these networks that is expected to add most to those seen.
@@ -73,6 +75,7 @@ class GainModel:
             seen: two finished ones at least.
             rng: draws those that are looked at beside the promising ones.
         """
+        self._reach(known)
         done, running = np.flatnonzero(seen.done), np.flatnonzero(~seen.done)
         theirs = self._candidates.known(seen.codes)
         points, costs = self.scale.points(seen.codes, theirs), self.scale.costs(theirs)
@@ -108,6 +111,14 @@ class GainModel:
             return np.asarray(np.quantile(costs, self._quantile, axis=0))
         spread = np.ptp(costs[within], axis=0)
         return np.asarray(costs[within].max(axis=0) + _MARGIN * spread)
+
+    def _reach(self, known: Known) -> None:
+        """Under a tight budget hardly a random network is near it; what is made nearer counts."""
+        within = known.violations <= 0
+        if self._has_budgets and within.any():
+            dearest = self.scale.costs(known)[within].max(axis=0)
+            spread = np.maximum(dearest - self._cheapest, 0.0)
+            self._worst_costs = np.maximum(self._worst_costs, dearest + _MARGIN * spread)
 
     def _reference(self, learnt: Floats) -> Reference:
         step = math.ceil(len(self._usual) * len(learnt) / _ASKED_PAIRS)

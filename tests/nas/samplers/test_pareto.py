@@ -206,3 +206,25 @@ def test_a_parameter_that_is_no_choice_of_the_space_is_drawn():
     study = study_of(ParetoSampler(space, best=1.0, seed=0))
     trial = study.ask(dict(space.distributions))
     assert 0.0 <= trial.suggest_float("temperature", 0.0, 1.0) <= 1.0
+
+
+def test_a_budget_near_which_hardly_a_random_network_is_is_used_up():
+    names, scales = [f"choice{n}" for n in range(12)], np.linspace(1, 3, 12)
+    values, rng = np.array([1.0, 2.0, 4.0, 8.0]), np.random.default_rng(0)
+    budget = np.quantile(rng.choice(values, (200_000, 12)) @ scales, 1e-4)
+
+    def cost(chosen):
+        return sum(s * np.asarray(chosen[n], float) for n, s in zip(names, scales, strict=True))
+
+    candidates = ChoiceCandidates(
+        {name: values.tolist() for name in names},
+        costs=cost,
+        violations=lambda chosen: cost(chosen) / budget - 1,
+    )
+    study, costs = study_of(ParetoSampler(candidates, best=1.0, seed=2)), []
+    for _ in range(20):
+        trial = study.ask(dict(candidates.distributions))
+        costs.append(float(cost(trial.params)))
+        accuracy = 1 - 0.5 * np.exp(-sum(np.log2(trial.params[n] + 1) for n in names) / 14)
+        study.tell(trial, [accuracy, costs[-1]])
+    assert 0.97 * budget < max(costs[8:]) <= budget  # by the model, after the first points
