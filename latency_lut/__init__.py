@@ -11,7 +11,7 @@ from latency_lut.dominated import DominatedChoice, Domination, domination
 from latency_lut.errors import AttributionError, BadCodes, BadRecord, LutError, StoreError
 from latency_lut.fit.entry import Entry
 from latency_lut.fit.lut import Lut
-from latency_lut.fit.self_check import CommonError
+from latency_lut.fit.self_check import FEWEST_CHECKED, CommonError
 from latency_lut.memory import MemoryModel
 from latency_lut.prediction import (
     PhasePrediction,
@@ -29,6 +29,7 @@ from latency_lut.transfer.transfer_check import CurvePoint, TransferCheck
 
 __all__ = [
     "ALONE",
+    "FEWEST_CHECKED",
     "GOOD",
     "TRANSFERRED",
     "AttributionError",

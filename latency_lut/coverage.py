@@ -1,4 +1,4 @@
-"""Which share of a space's segments a LUT knows."""
+"""Which share of a space a LUT knows: of its segments, and whether any network of it."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,13 @@ class Coverage:
     missing: tuple[str, ...]
     transferred: int
     """Of the known: taken over from another device's LUT, and never measured."""
+    unmeasured: tuple[str, ...]
+    """Names of the phases in which no network of the space was: known by other spaces' only."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every network is predicted, by the space's own."""
+        return not (self.missing or self.unmeasured)
 
     @property
     def share(self) -> float:
@@ -34,4 +41,5 @@ def coverage(space: Space, lut: Lut, precision: str = "fp32") -> Coverage:
         total=len(keys),
         missing=missing,
         transferred=sum(entry.quality == TRANSFERRED for entry in known),
+        unmeasured=tuple(p.name for p in space.phases if not lut.knows(space.name, p.key)),
     )

@@ -66,6 +66,9 @@ class Prediction:
     """Segment keys whose entry comes from flagged measurements, or another device, only."""
     interpolated: tuple[str, ...] = ()
     """Segment keys never measured, but between two that were; the interval is wider by it."""
+    unchecked: tuple[str, ...] = ()
+    """Names of phases whose intervals rest on an assumption: too few networks of the space were
+    measured to check them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +154,14 @@ class Predictor:
             missing=tuple(k for k in keys if k not in entries and k not in self._between),
             doubtful=tuple(k for k in keys if k in entries and entries[k].quality != GOOD),
             interpolated=tuple(k for k in keys if k in self._between),
+            unchecked=self.unchecked,
         )
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Names of phases whose intervals rest on an assumption (`Prediction.unchecked`)."""
+        fits = ((p.name, self.lut.group(self.space.name, p.key)) for p in self.space.phases)
+        return tuple(name for name, fit in fits if not fit.common_error.networks)
 
     def predict_codes(self, codes: Codes) -> Predictions:
         """What n networks cost.

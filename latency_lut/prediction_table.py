@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from latency_lut.block_index import BlockIndex
 from latency_lut.fit.entry import Entry
-from latency_lut.fit.lut import Lut
+from latency_lut.fit.lut import GroupFit, Lut
 from latency_lut.fit.network_term import Traffic
 from latency_lut.interpolation import Interpolated
 from latency_lut.memory import LARGEST, MemoryModel, largest_traits, summed_traits
@@ -96,7 +96,8 @@ def prediction_table(
     index: BlockIndex, lut: Lut, between: Mapping[str, Interpolated]
 ) -> PredictionTable:
     """The columns of a LUT and of what lies between its entries; NaN for other blocks."""
-    phases, memory = len(index.space.phases), lut.memory_of(index.space.name)
+    space, memory = index.space, lut.memory_of(index.space.name)
+    phases, groups = len(space.phases), [lut.group(space.name, p.key) for p in space.phases]
     summed = np.zeros((_BY_PHASE * phases + 4, len(index.blocks) + 1))
     largest = np.zeros((phases, len(LARGEST), len(index.blocks) + 1))
     for number, keys in enumerate(index.keys, start=1):
@@ -104,7 +105,7 @@ def prediction_table(
             cost, rows = lut.costs.get(key), slice(_BY_PHASE * f, _BY_PHASE * (f + 1))
             found = between.get(key)
             entry = found.entry if found else lut.entries.get(key)
-            timed = (*_timed(entry), *_bytes(found, cost))
+            timed = (*_timed(entry, groups[f]), *_bytes(found, cost))
             summed[rows, number] = *timed, *_memory_added(memory, cost)
             largest[f, :, number] = np.nan if cost is None else largest_traits(cost)
             summed[-1, number] += _flags(lut, key, between)
@@ -113,10 +114,10 @@ def prediction_table(
     return PredictionTable(index, summed, largest)
 
 
-def _timed(entry: Entry | None) -> tuple[float, float]:
+def _timed(entry: Entry | None, group: GroupFit) -> tuple[float, float]:
     if entry is None:
         return np.nan, np.nan
-    return entry.latency_ns, float(entry.high_ns - entry.latency_ns) ** 2
+    return group.latency_ns(entry), float(entry.high_ns - entry.latency_ns) ** 2
 
 
 def _bytes(found: Interpolated | None, cost: SegmentCost | None) -> tuple[float, float]:

@@ -149,6 +149,14 @@ def _tell_gaps(
             covered.total,
             settings.profile_command,
         )
+    elif covered.unmeasured:
+        logger.warning(
+            "no network of space %s was measured on %s: its LUT is of other spaces, whose networks "
+            "say little of these as a whole. Measure some with: %s",
+            workspace.space.name,
+            found.device_name,
+            settings.profile_command,
+        )
     if covered.transferred:
         logger.warning(
             "%d of %d segment keys of the LUT of %s were taken from another device's and never "
@@ -178,7 +186,7 @@ def _settings(request: SearchRequest, workspace: Workspace) -> StudySettings:
 
 
 def _complete(workspace: Workspace, lut: Lut) -> bool:
-    return not coverage(workspace.space, lut, lut.precision).missing
+    return coverage(workspace.space, lut, lut.precision).complete
 
 
 def _search_words(progress: SearchProgress) -> str:

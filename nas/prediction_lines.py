@@ -14,7 +14,8 @@ def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[
     """The contract's fields; latencies are null where segment keys are missing.
 
     `doubtful` are segment keys that were measured only in networks that were flagged,
-    `interpolated` those that were never measured but lie between two that were;
+    `interpolated` those that were never measured but lie between two that were; `unchecked` are
+    phases whose interval rests on an assumption, as too few networks of the space were measured;
     `unknown_ops` are operators whose MACs count as none.
     """
     first, *others = prediction.phases
@@ -36,6 +37,7 @@ def prediction_line(architecture: Architecture, prediction: Prediction) -> dict[
         "missing": list(prediction.missing),
         "doubtful": list(prediction.doubtful),
         "interpolated": list(prediction.interpolated),
+        "unchecked": list(prediction.unchecked),
     }
 
 

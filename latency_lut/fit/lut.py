@@ -1,8 +1,8 @@
 """The LUT: all entries of one device profile in one precision, ready to predict with."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,9 +33,19 @@ class GroupFit:
     """What segments are known by: `profile` or `alone`, whichever predicts networks better."""
     slowdown: float = 1.0
     """How many times as long as a network its profiled nodes take: above 1.5 they say little."""
+    own_ns: Mapping[str, int] = field(default_factory=dict)
+    """Of segment keys that other groups have seen as well: what they take by these networks.
+
+    The terms of whole networks differ between groups, and with them what is left to the segments.
+    """
+
+    def latency_ns(self, entry: Entry) -> int:
+        """Of a segment in a network of this group."""
+        return self.own_ns.get(entry.key, entry.latency_ns)
 
 
-_UNKNOWN = GroupFit(NetworkTerm(), CommonError(0.10, 0))
+UNKNOWN = GroupFit(NetworkTerm(), CommonError(0.10, 0))
+"""Of networks of which none was measured: assumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +65,11 @@ class Lut:
 
     def group(self, space: str, phase: str) -> GroupFit:
         """For the networks of a space in a phase (its key); assumptions where none was measured."""
-        return self.groups.get(group_of(space, phase), _UNKNOWN)
+        return self.groups.get(group_of(space, phase), UNKNOWN)
+
+    def knows(self, space: str, phase: str) -> bool:
+        """Whether any network of the space was measured in the phase (its key)."""
+        return group_of(space, phase) in self.groups
 
     def memory_of(self, space: str) -> MemoryModel:
         """For the networks of a space; as calculated where too few were measured."""
@@ -93,6 +107,7 @@ def fit_lut(
             groups={},
             memory=memory,
         )
+    shared = _shared_keys(tables)
     contexts = contexts_of([sightings_of(tables[n], fit.share_ns) for n, fit in fits.items()])
     entries = fit_entries(contexts, _latencies_ns(tables, fits))
     groups = {
@@ -102,6 +117,7 @@ def fit_lut(
             repeat_error(tables[name]),
             fit.told_by,
             profiler_slowdown(tables[name]),
+            _own_ns(tables[name], fit, shared),
         )
         for name, fit in fits.items()
     }
@@ -151,6 +167,17 @@ def _latencies_ns(
             sums[key] += ns * count
             counts[key] += count
     return {key: sums[key] / counts[key] for key in sums}
+
+
+def _shared_keys(tables: Mapping[str, TimedTable]) -> frozenset[str]:
+    """Segment keys that networks of more than one group have."""
+    groups = Counter(key for table in tables.values() for key in table.keys)
+    return frozenset(key for key, count in groups.items() if count > 1)
+
+
+def _own_ns(table: TimedTable, fit: AdditiveFit, shared: frozenset[str]) -> dict[str, int]:
+    found = zip(table.keys, fit.entry_ns.tolist(), strict=True)
+    return {key: round(ns) for key, ns in found if key in shared}
 
 
 def _halves_ns(table: TimedTable, entries: Mapping[str, Entry]) -> Floats:

@@ -8,8 +8,8 @@ import numpy as np
 from latency_lut.fit.additive_fit import LeftOut
 from latency_lut.fit.timed_table import Floats
 
-# All of these are our choice.
-_FEWEST_NETWORKS = 5
+FEWEST_CHECKED = 5
+"""Networks from which an error can be told; our choice, as all of these."""
 _ERROR_UNCHECKED = 0.10  # relative, until so many networks could be checked
 _LEAST_PART = 0.5  # of a network's time must be known from other networks
 _COVERAGE = 0.95  # of networks never seen, by the interval
@@ -38,7 +38,7 @@ def check_itself(left_out: LeftOut, halves_ns: Floats, canary_spread: float) -> 
     """
     checkable = (left_out.known >= _LEAST_PART) & (left_out.predicted_ns > 0)
     good = checkable & left_out.good
-    kept = good if good.sum() >= _FEWEST_NETWORKS else checkable
+    kept = good if good.sum() >= FEWEST_CHECKED else checkable
     # Segments that stand in a network twice are off by the same there, but rarely many are.
     half_ns = np.sqrt(left_out.holds @ halves_ns**2)
     return common_error(
@@ -66,7 +66,7 @@ def common_error(
         canary_spread: relative standard deviation.
     """
     floor = _SIGMAS * canary_spread
-    if len(measured_ns) < _FEWEST_NETWORKS:
+    if len(measured_ns) < FEWEST_CHECKED:
         return CommonError(max(_ERROR_UNCHECKED, floor), 0)
     errors = np.abs(measured_ns / predicted_ns - 1)
     largest = float(np.quantile(errors, _COVERAGE, method="weibull"))

@@ -15,7 +15,7 @@ from latency_lut.fit.self_check import CommonError
 from latency_lut.memory import MemoryModel
 from search_spaces import SegmentCost
 
-FIT_VERSION = 10
+FIT_VERSION = 11
 """Raised with every change of how a LUT is fitted, or of this document: older ones are dropped."""
 
 
@@ -76,4 +76,5 @@ def _group(document: Mapping[str, Any]) -> GroupFit:
         None if repeat is None else RepeatError(**repeat),
         document["told_by"],
         document["slowdown"],
+        document["own_ns"],
     )

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from latency_lut.fit.entry import Entry
-from latency_lut.fit.lut import Lut
-from latency_lut.fit.network_term import NetworkTerm, Traffic
+from latency_lut.fit.lut import UNKNOWN, GroupFit, Lut
+from latency_lut.fit.network_term import Traffic
 from latency_lut.fit.timed_table import Floats, TimedTable
 from latency_lut.records import GOOD
 from latency_lut.roofline import kept_bytes, touched_bytes
@@ -97,25 +97,25 @@ def _parts(
 
 
 def _predicted(lut: Lut, name: str, table: TimedTable) -> HeldOut:
-    by_key = np.array([_values(lut, key) for key in table.keys])  # (K, 4)
+    group = lut.groups.get(name, UNKNOWN)
+    by_key = np.array([_values(lut, group, key) for key in table.keys])  # (K, 4)
     latency_ns, variance_ns2, *bytes_ = (table.by_network(column[table.key]) for column in by_key.T)
-    term = lut.groups[name].term if name in lut.groups else NetworkTerm()
     return HeldOut(
         measured_ns=table.latency_ns,
-        predicted_ns=latency_ns + term.added_ns(Traffic(*bytes_)),
+        predicted_ns=latency_ns + group.term.added_ns(Traffic(*bytes_)),
         half_ns=np.sqrt(variance_ns2),
         good=np.array(table.qualities) == GOOD,
     )
 
 
-def _values(lut: Lut, key: str) -> tuple[float, ...]:
+def _values(lut: Lut, group: GroupFit, key: str) -> tuple[float, ...]:
     """Nanoseconds, squared half width, bytes touched and kept; NaN without an entry."""
     entry: Entry | None = lut.entries.get(key)
     if entry is None:
         return (np.nan,) * 4
     half_ns = float(entry.high_ns - entry.latency_ns)
     cost = lut.costs[key]
-    return entry.latency_ns, half_ns**2, touched_bytes(cost), kept_bytes(cost)
+    return group.latency_ns(entry), half_ns**2, touched_bytes(cost), kept_bytes(cost)
 
 
 def _joined(parts: Sequence[HeldOut]) -> HeldOut:

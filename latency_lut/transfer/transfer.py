@@ -49,7 +49,9 @@ def transfer(source: Lut, own: Lut) -> Lut:
     entries = dict(own.entries)
     for old, estimate in zip(wanted, estimates, strict=True):
         entries[old.key] = _entry(old, own.entries.get(old.key), estimate)
-    return replace(own, entries=entries, costs=costs)
+    # What each group says of keys that it shares is in the entries, and they are what is mixed.
+    groups = {name: replace(group, own_ns={}) for name, group in own.groups.items()}
+    return replace(own, entries=entries, costs=costs, groups=groups)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 import numpy as np
 
 from latency_lut import (
+    FEWEST_CHECKED,
     GOOD,
     balancing_carriers,
     corner_carriers,
@@ -104,7 +105,7 @@ class Ledger:
 
     def _sharpening(self, rng: np.random.Generator) -> list[Architecture]:
         """Carriers that narrow the widest intervals, as far as there were not enough of all."""
-        room = self.most_carriers - len(self.ran)
+        room = max(self.most_carriers, FEWEST_CHECKED) - len(self.ran)
         if room <= 0 or self.wanted < 2:
             return []
         lut = self._rig.store.lut(self._rig.profile.id, self._rig.precision)

@@ -116,10 +116,11 @@ def networks_of(count: int, seed: int = 0) -> list[Ids]:
 
 def predicted_ns(lut: Lut, device: SyntheticDevice, networks: Sequence[Ids]) -> Floats:
     """(N,) sums of entries and what the group's term adds."""
-    entry_ns = np.array([lut.entries[f"k{k}"].latency_ns for k in range(KEYS)], dtype=float)
+    of = lut.groups[GROUP]
+    entry_ns = np.array([of.latency_ns(lut.entries[f"k{k}"]) for k in range(KEYS)], dtype=float)
     touched = np.array([device.touched_bytes[network].sum() for network in networks])
     sums_ns = np.array([entry_ns[network].sum() for network in networks])
-    return sums_ns + lut.groups[GROUP].term.added_ns(Traffic(touched, touched))
+    return sums_ns + of.term.added_ns(Traffic(touched, touched))
 
 
 def _cost(touched: int) -> SegmentCost:

@@ -8,6 +8,7 @@ import pytest
 from latency_lut import CanaryState, DeviceProfile
 from latency_lut.fit.lut import cache_sizes, fit_lut
 from latency_lut.fit.network_term import CacheTerm, NetworkTerm, Traffic
+from latency_lut.fit.timed_table import group_of
 from tests.latency_lut.synthetic import GROUP, KEYS, STEADY, device, networks_of, predicted_ns
 
 UNSEEN = networks_of(200, seed=1000)
@@ -135,6 +136,25 @@ def test_whatever_a_device_says_a_prediction_never_falls_as_a_network_grows(seed
     added_ns = term.added_ns(Traffic(touched, touched))
     assert (np.diff(sums_ns + added_ns) >= 0).all()
     assert (sums_ns + added_ns >= 0).all()
+
+
+def test_a_space_is_predicted_by_its_own_networks_whatever_another_pays_for_the_same_segments():
+    """Fifteen networks are too few to tell the cost of a run from what the segments take."""
+    true, other, foreign = device(), device(fixed_ns=5e5), group_of("other", "infer")
+    tables = {GROUP: true.table(networks_of(80)), foreign: other.table(networks_of(15, seed=9))}
+    both = fit_lut(
+        profile=DeviceProfile("profile-1", "board1", {}),
+        precision="fp32",
+        tables=tables,
+        costs=true.costs(),
+        canary=STEADY,
+        memory={},
+    )
+    assert np.abs(errors(true, both)).max() < 1e-4
+    own, mean = both.groups[GROUP].own_ns, {k: e.latency_ns for k, e in both.entries.items()}
+    assert own.keys() == both.groups[foreign].own_ns.keys() == set(tables[foreign].keys)
+    assert sum(own.values()) < sum(mean[key] for key in own)
+    assert true.lut(tables[GROUP]).groups[GROUP].own_ns == {}
 
 
 def test_networks_that_all_take_the_same_time_are_predicted_to():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from device_agents import JobFailed
-from latency_lut import AttributionError
+from latency_lut import FEWEST_CHECKED, AttributionError, coverage
 from nas.campaign.crew import Crew
 from nas.campaign.ledger import space_keys
 from nas.campaign.profiling import campaign_words, profile
@@ -344,6 +344,16 @@ def test_a_campaign_counts_only_what_this_device_profile_has_measured(tmp_path):
         other = replace(rig.profile, id="profile-2")
         rig.store.add_profile(other)
         assert profile(Crew([replace(rig, profile=other)]), contexts_wanted=1).carriers > 0
+
+
+def test_a_space_that_other_spaces_know_by_chance_has_a_few_networks_of_its_own_measured(tmp_path):
+    with arithmetic_rig(tmp_path, tiny_space()) as rig:
+        profile(Crew([rig]))
+        alike = replace(rig, space=replace(tiny_space(), name="alike"))
+        campaign = profile(Crew([alike]))
+        assert campaign.ended == "complete"
+        assert campaign.carriers >= FEWEST_CHECKED
+        assert coverage(alike.space, rig.store.lut(rig.profile.id)).complete
 
 
 def test_every_segment_is_seen_once_before_a_noisy_one_is_seen_again(tmp_path):
