@@ -10,6 +10,8 @@ from optuna.distributions import CategoricalDistribution
 
 from nas.samplers.candidates import Candidates, Codes, Floats, Known
 
+_MOST_VALUES = 64  # our choice: where a column has more, a value says little of a network
+
 
 class TableCandidates(Candidates):
     """All rows of a table; of rows that are the same network the cheapest stands for all."""
@@ -28,7 +30,8 @@ class TableCandidates(Candidates):
             params: by name, the value of a choice in each row.
             costs: (n, m)
             identity: columns that are equal for rows which are the same network; the params if
-                not given.
+                not given. They describe the network in place of the params, where they are no mere
+                names: where each has 64 values at most.
             features: (n, d) what else is known beforehand.
 
         Raises:
@@ -41,11 +44,15 @@ class TableCandidates(Candidates):
         if len(self._row) < len(rows):
             raise ValueError("two rows of the table have the same choices")
         self._parameters = rows
-        self._codes, self._sizes = _numbered(list(identity) or list(params.values()))
         known_costs = np.asarray(costs, dtype=np.float64).reshape(len(rows), -1)
-        self._cheapest: dict[bytes, int] = {}
+        same = list(zip(*identity, strict=True)) or rows
+        cheapest: dict[Any, int] = {}
         for number in np.argsort(known_costs[:, 0], kind="stable").tolist():
-            self._cheapest.setdefault(self._codes[number].tobytes(), number)
+            cheapest.setdefault(same[number], number)
+        told = list(identity) if identity and _describe(identity) else list(params.values())
+        codes, self._sizes = _numbered(told)
+        self._codes = codes[[cheapest[network] for network in same]]
+        self._cheapest = {codes[number].tobytes(): number for number in cheapest.values()}
         self._known = Known(
             known_costs,
             np.empty((len(rows), 0)) if features is None else np.asarray(features, np.float64),
@@ -94,11 +101,24 @@ class TableCandidates(Candidates):
         return self._row[tuple(parameters[name] for name in self._distributions)]
 
 
+def _describe(columns: Sequence[Sequence[Any]]) -> bool:
+    return all(len(set(column)) <= _MOST_VALUES for column in columns)
+
+
 def _numbered(columns: Sequence[Sequence[Any]]) -> tuple[Codes, tuple[int, ...]]:
-    """(n, C) each value as the number of its first, and how many there are of each column."""
-    numbered, sizes = [], []
+    """(n, C) each value by the order of appearance, and how many there may be in each column.
+
+    A column of very many values becomes several: the digits of that number.
+    """
+    numbered, sizes = list[Any](), list[int]()
     for column in columns:
-        numbers: dict[Any, int] = {}
-        numbered.append([numbers.setdefault(value, len(numbers)) for value in column])
-        sizes.append(len(numbers))
-    return np.array(numbered, dtype=np.int16).T.copy(), tuple(sizes)
+        order = dict.fromkeys(column)
+        numbers = dict(zip(order, range(len(order)), strict=True))
+        rest, count = np.array([numbers[value] for value in column]), len(order)
+        while count > _MOST_VALUES:
+            numbered.append(rest % _MOST_VALUES)
+            sizes.append(_MOST_VALUES)
+            rest, count = rest // _MOST_VALUES, -(-count // _MOST_VALUES)
+        numbered.append(rest)
+        sizes.append(count)
+    return np.stack(numbered, axis=1).astype(np.int16), tuple(sizes)

@@ -49,3 +49,25 @@ def test_features_come_along():
 def test_two_rows_of_the_same_params_are_refused():
     with pytest.raises(ValueError, match="same choices"):
         table(params={"op": ["skip", "none", "skip"]})
+
+
+def test_an_identity_that_is_a_mere_name_puts_rows_together_and_the_params_describe_them():
+    numbers = [*range(70), *range(70)]
+    params = {"op": ["left"] * 70 + ["right"] * 70, "edge": numbers}
+    found = table(
+        params=params,
+        costs=np.arange(140.0, 0.0, -1.0)[:, None],
+        identity=[[f"network {number}" for number in numbers]],
+    )
+    everything = found.everything()
+    assert len(everything) == 70
+    assert [found.decode(codes)["op"] for codes in everything] == ["right"] * 70
+    twins = ({"op": op, "edge": 3} for op in ("left", "right"))
+    assert len({found.encode(params).tobytes() for params in twins}) == 1
+
+
+def test_a_column_of_very_many_values_is_told_in_digits():
+    found = table(params={"row": range(40_000)}, costs=np.ones((40_000, 1)))
+    assert found.sizes == (64, 64, 10)
+    assert len(np.unique(found.everything(), axis=0)) == 40_000
+    assert found.decode(found.encode({"row": 39_999})) == {"row": 39_999}
