@@ -31,6 +31,7 @@ def test_a_device_without_noise_is_predicted_without_error(rig):
     result = compare(rig, rig.predictor(), measure_unseen(rig, networks=8, seed=1))
     assert list(rows_of(result, "infer")) == [
         "this LUT",
+        "this LUT, one measurement",
         "blocks timed alone",
         "line on MACs",
         "measured again",
@@ -57,6 +58,15 @@ def test_a_device_that_became_slower_unseen_shows_as_bias_of_the_lut(rig, sessio
     assert ours["bias"] == pytest.approx(-0.2, abs=1e-3)
     assert ours["within 10 %"] == 0.0
     assert ours["Spearman"] == pytest.approx(1)
+
+
+def test_one_measurement_is_compared_with_the_lut_as_it_is_with_the_other(rig, session):
+    unseen = measure_unseen(rig, networks=4, seed=1)
+    apart = replace(unseen, second_ns=unseen.first_ns * 1.21)
+    rows = rows_of(compare(rig, rig.predictor(), apart), "infer")
+    assert rows["this LUT, one measurement"]["MAPE"] == pytest.approx(0, abs=1e-9)
+    assert rows["this LUT"]["MAPE"] == pytest.approx(1 - 1 / 1.1)
+    assert rows["measured again"]["MAPE"] == pytest.approx(0.21)
 
 
 def test_networks_are_only_timed_so_that_the_lut_stays_as_it_was(rig, session):
