@@ -16,7 +16,6 @@ import numpy as np
 
 from latency_lut.block_index import NO_BLOCK, BlockIndex
 from latency_lut.fit.entry import Entry
-from latency_lut.roofline import kept_bytes, touched_bytes
 from search_spaces import Choice, SegmentCost
 
 INTERPOLATED = "interpolated"
@@ -29,11 +28,10 @@ _FEWEST_LINES = 20
 
 @dataclass(frozen=True)
 class Interpolated:
-    """An entry between two others; bytes that its segment touches and keeps, by the same line."""
+    """An entry between two others; the static cost of its segment, by the same line."""
 
     entry: Entry
-    touched_bytes: float
-    kept_bytes: float
+    cost: SegmentCost
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,8 @@ def interpolate(
         for key, low, high in _triples(index, number, bracket):
             if key not in entries:
                 entry = _between(key, entries[low], entries[high], bracket.position, miss)
-                touched, kept = (
-                    _on_line(of(costs[low]), of(costs[high]), bracket.position)
-                    for of in (touched_bytes, kept_bytes)
-                )
-                found[key] = Interpolated(entry, touched, kept)
+                cost = _cost_between(costs[low], costs[high], bracket.position)
+                found[key] = Interpolated(entry, cost)
     return found
 
 
@@ -143,6 +138,17 @@ def _usual_miss(
 
 def _on_line(low: float, high: float, position: float) -> float:
     return float(max(low, 1) ** (1 - position) * max(high, 1) ** position)
+
+
+def _cost_between(low: SegmentCost, high: SegmentCost, position: float) -> SegmentCost:
+    pairs = {name: (number, vars(high)[name]) for name, number in vars(low).items()}
+    numbers = {
+        name: round(_on_line(*pair, position)) if any(pair) else 0
+        for name, pair in pairs.items()
+        if name != "unknown_ops"
+    }
+    unknown = dict.fromkeys((*low.unknown_ops, *high.unknown_ops))
+    return SegmentCost(**numbers, unknown_ops=tuple(unknown))
 
 
 def _between(key: str, low: Entry, high: Entry, position: float, miss: float) -> Entry:

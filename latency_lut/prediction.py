@@ -85,8 +85,8 @@ class PhasePredictions:
 class Predictions:
     """What n architectures cost on the device; arrays of shape (n,).
 
-    Bytes, params and macs are NaN for networks with a segment that was in no measured network:
-    `Predictor.predict` works them out for one network, which takes longer.
+    Where segments lie between two measured ones, bytes, params and macs do so too; where a segment
+    is missing they are NaN. `Predictor.predict` works them out for one network, which takes longer.
     """
 
     phases: tuple[PhasePredictions, ...]
@@ -134,7 +134,7 @@ class Predictor:
         sums = self._table.sums(codes)
         by_phase = self._segment_costs(self.space.segments(architecture))
         costs = [network_cost(found) for found in by_phase]
-        if np.isnan(sums.memory_added).any() or np.isnan(sums.params).any():
+        if sums.missing.any() or sums.interpolated.any():
             traits = np.array([network_traits(found) for found in by_phase])
             sums = _with_costs(sums, costs, traits, self.lut.memory_of(self.space.name))
         many = self._predictions(sums)

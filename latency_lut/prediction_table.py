@@ -102,10 +102,10 @@ def prediction_table(
     largest = np.zeros((phases, len(LARGEST), len(index.blocks) + 1))
     for number, keys in enumerate(index.keys, start=1):
         for f, key in enumerate(keys):
-            cost, rows = lut.costs.get(key), slice(_BY_PHASE * f, _BY_PHASE * (f + 1))
-            found = between.get(key)
+            found, rows = between.get(key), slice(_BY_PHASE * f, _BY_PHASE * (f + 1))
             entry = found.entry if found else lut.entries.get(key)
-            timed = (*_timed(entry, groups[f]), *_bytes(found, cost))
+            cost = lut.costs.get(key, found.cost if found else None)
+            timed = (*_timed(entry, groups[f]), *_bytes(cost))
             summed[rows, number] = *timed, *_memory_added(memory, cost)
             largest[f, :, number] = np.nan if cost is None else largest_traits(cost)
             summed[-1, number] += _flags(lut, key, between)
@@ -120,10 +120,8 @@ def _timed(entry: Entry | None, group: GroupFit) -> tuple[float, float]:
     return group.latency_ns(entry), float(entry.high_ns - entry.latency_ns) ** 2
 
 
-def _bytes(found: Interpolated | None, cost: SegmentCost | None) -> tuple[float, float]:
+def _bytes(cost: SegmentCost | None) -> tuple[float, float]:
     """Touched and kept."""
-    if found is not None:
-        return found.touched_bytes, found.kept_bytes
     if cost is None:
         return np.nan, np.nan
     return touched_bytes(cost), kept_bytes(cost)

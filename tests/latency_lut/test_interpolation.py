@@ -6,7 +6,7 @@ import pytest
 from latency_lut import Lut, Predictor, Store
 from latency_lut.block_index import block_index
 from latency_lut.interpolation import INTERPOLATED, interpolate
-from search_spaces import Choice, Place, Space
+from search_spaces import Choice, CostTable, Place, SegmentExporter, Space
 from tests.latency_lut.filled_lut import filled
 from tests.latency_lut.networks import Dense, tiny_space
 
@@ -129,3 +129,22 @@ def test_a_prediction_names_what_was_interpolated_and_is_complete(store: Store):
     )
     assert many.interpolated.tolist() == [1, 0]
     assert many.missing.tolist() == many.doubtful.tolist() == [0, 0]
+
+
+def test_static_costs_lie_between_too_and_are_worked_out_for_one_network(store: Store):
+    """So a search sees memory and size of such networks, and may propose them."""
+    space = sized()
+    whole = filled(store, space, power_law)
+    lut = replace(
+        without(whole, key(4)), costs={k: c for k, c in whole.costs.items() if k != key(4)}
+    )
+    architecture = space.architecture({"size0": 4})
+    known, guessed = (
+        Predictor(space, of).predict_codes(space.encode(architecture)[None]) for of in (whole, lut)
+    )
+    assert guessed.memory_bytes == pytest.approx(known.memory_bytes, rel=0.01)
+    assert guessed.params == pytest.approx(known.params, rel=0.01)
+    assert guessed.macs == pytest.approx(known.macs, rel=0.01)
+    (segment,) = space.segments(architecture)
+    exported = CostTable(SegmentExporter("fp32"))(segment.block, space.phases[0])
+    assert Predictor(space, lut).predict(architecture).params == exported.params
