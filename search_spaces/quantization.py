@@ -47,12 +47,19 @@ def quantize_network(
         feeds: real inputs, by which the ranges of activations are set; unused without any.
 
     Raises:
-        ExportError: the quantizer refused the network.
+        ExportError: the quantizer refused the network, or it has nothing that `precision` narrows.
         SpaceError: no such precision.
     """
     places = {segment.place for segment in segments if is_sequential(segment.block)}
     with _blamed_on("the network", precision):
-        return _quantized(model, precision, lambda name: place_of(name) in places, feeds)
+        found = _quantized(model, precision, lambda name: place_of(name) in places, feeds)
+        if precision != FP32 and _operators(found) == _operators(model):
+            raise ValueError(f"it has no weights that {precision} narrows. Take {FP32}")
+        return found
+
+
+def _operators(model: onnx.ModelProto) -> set[str]:
+    return {node.op_type for node in model.graph.node}
 
 
 @contextlib.contextmanager

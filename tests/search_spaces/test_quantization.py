@@ -196,3 +196,10 @@ def test_what_cannot_be_quantized_is_named_in_one_line():
 
     with pytest.raises(ExportError, match="^the network cannot be quantized to int8: [^\n]+$"):
         quantize_network(segments, model, "int8", [])  # nothing to take the ranges from
+
+
+def test_a_network_without_anything_to_narrow_is_refused_rather_than_left_as_it_is():
+    segments = MOBILE.segments(MOBILE.smallest())[:1]  # a convolution, which has no four bits
+
+    with pytest.raises(ExportError, match="no weights that int4 narrows. Take fp32"):
+        quantize_network(segments, export_network(segments, FP32), "int4", [])
