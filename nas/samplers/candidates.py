@@ -5,6 +5,7 @@ code, and choices without effect are -1.
 """
 
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,6 +74,20 @@ class Candidates(ABC):
     def sizes(self) -> tuple[int, ...]:
         """(C,) how many values each choice has."""
         return tuple(len(d.choices) for d in self.distributions.values())
+
+    @cached_property
+    def families(self) -> tuple[tuple[int, ...], ...]:
+        """Numbers of the choices that ask the same of several places, such as of each layer.
+
+        Their names differ in numbers only, their values not at all. There are none where all
+        networks can be listed, and each be told from the others by its own choices.
+        """
+        if self.everything() is not None:
+            return ()
+        found: dict[tuple[str, tuple[Any, ...]], list[int]] = {}
+        for number, (name, distribution) in enumerate(self.distributions.items()):
+            found.setdefault((re.sub(r"\d+", "", name), distribution.choices), []).append(number)
+        return tuple(tuple(family) for family in found.values() if len(family) > 1)
 
     def encode(self, parameters: Mapping[str, Any]) -> Codes:
         """(C,) canonical codes of parameters as a trial has them.

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from nas.samplers.additive import AdditiveModel, fit_additive
 from nas.samplers.candidates import Candidates, Codes, Floats, Known
+from nas.samplers.covariance import Choices
 from nas.samplers.evaluated import Evaluated
 from nas.samplers.expected_gain import Front, Reference, hypervolume
 from nas.samplers.gaussian_process import GaussianProcess
@@ -22,6 +23,9 @@ _RIDGE = 1.0  # of the additive model, whose columns are of spread 1 or less
 _ASKED = 2_000  # usual networks whose expected errors say what is a bad one, at most
 _ASKED_PAIRS = 400_000  # of them with evaluated ones, at most
 _OWN = 2.0  # times the deviation that a network has to itself: what is odd is worth a look
+# Where networks are too many to be listed, every second one is chosen as if deviations were so much
+# more: a model that saw a kind of layer in narrow networks only is sure of it, and may be wrong.
+_DARING = 8.0
 _DISASTER = 1.5  # times as far above the median as the best is below
 _LEAST_DEVIATION = 1e-9
 _MARGIN = 0.01  # beyond the dearest network within the budgets, so that it gains something too
@@ -35,7 +39,8 @@ class Choice:
 
     number: int
     gain: float | None
-    """Hypervolume that it is expected to add, as a share of the front's; None while it has none."""
+    """Hypervolume that one of them is expected to add at most, as a share of the front's; None
+    while it has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +61,9 @@ class GainModel:
         self._candidates = candidates
         self._sizes = candidates.sizes
         self.scale = PointScale(candidates, usual, known)
-        self._process = GaussianProcess(self._sizes, self.scale.importance)
+        choices = Choices(self._sizes, self.scale.importance, candidates.families)
+        self._daring = candidates.everything() is None
+        self._process = GaussianProcess(choices)
         self._quantile = reference
         asked = np.arange(0, len(usual), math.ceil(len(usual) / _ASKED))  # they may be sorted
         self._usual = self.scale.points(usual[asked], known.rows(asked))
@@ -99,10 +106,13 @@ class GainModel:
         looked_at = known.rows(kept)
         mean, deviation = self._process.predict(self.scale.points(codes[kept], looked_at))
         deviation = np.hypot(deviation, _OWN * self._process.own_deviation)
-        gains = front.expected_gain(mean, deviation, self.scale.costs(looked_at))
+        of_each = self.scale.costs(looked_at)
+        gains = front.expected_gain(mean, deviation, of_each)
         have = hypervolume(errors[counted], costs[counted], reference)
-        best = int(gains.argmax())
-        return Choice(int(kept[best]), float(gains[best] / have) if have > 0 else None)
+        left = float(gains.max() / have) if have > 0 else None
+        if self._daring and len(seen) % 2:
+            gains = front.expected_gain(mean, _DARING * deviation, of_each)
+        return Choice(int(kept[gains.argmax()]), left)
 
     def _reference_costs(self, known: Known) -> Floats:
         """Without budgets a quantile of usual costs; with them, that of the dearest within."""

@@ -6,14 +6,12 @@ Its parameters are those of the greatest posterior density under log-normal prio
 Letters: n, m networks.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from nas.samplers.candidates import Floats
-from nas.samplers.covariance import Pairs, Parameters, Points, prior, variance
+from nas.samplers.covariance import Choices, Pairs, Parameters, Points, prior, variance
 
 # All of these are our choice.
 _USUAL_NOISE, _NOISE_SD = 0.01, 1.5  # of the variance of all, and deviation of its logarithm
@@ -26,9 +24,9 @@ _ROUNDS, _ROUNDS_AGAIN = 60, 10  # of the fit from the middle of the prior, and 
 class GaussianProcess:
     """Keeps its parameters from one fit to the next."""
 
-    def __init__(self, sizes: Sequence[int], importance: Floats) -> None:
-        """Of a space whose choices have so many values, and such an importance (`prior`)."""
-        self._sizes, self._importance = tuple(sizes), importance
+    def __init__(self, choices: Choices) -> None:
+        """Of a space with these choices."""
+        self._choices = choices
         self._logarithms: Floats | None = None
 
     def fit(self, points: Points, values: Floats, variances: Floats, *, seed: int = 0) -> None:
@@ -41,7 +39,7 @@ class GaussianProcess:
             seed: decides which networks the parameters are fitted to, where there are many.
         """
         self._mean, self._spread = float(values.mean()), float(values.std()) or 1.0
-        middle, deviations = prior(points.features.shape[1], self._importance)
+        middle, deviations = prior(points.features.shape[1], self._choices)
         middle = np.append(middle, np.log(_USUAL_NOISE))
         deviations = np.append(deviations, _NOISE_SD)
         kept = np.arange(len(points))
@@ -50,7 +48,7 @@ class GaussianProcess:
         chosen = points.rows(kept)
         targets = (values[kept] - self._mean) / self._spread
         noise = variances[kept] / self._spread**2
-        pairs = Pairs(chosen, chosen, self._sizes)
+        pairs = Pairs(chosen, chosen, self._choices)
 
         def loss(logarithms: Floats) -> tuple[float, Floats]:
             value, gradient = self._loss(logarithms, pairs, targets, noise)
@@ -74,7 +72,7 @@ class GaussianProcess:
         self._points = points
         parameters, noise = self._found(points)
         own = variances / self._spread**2 + noise + _JITTER
-        covariance = Pairs(points, points, self._sizes).covariance(parameters)
+        covariance = Pairs(points, points, self._choices).covariance(parameters)
         self._factor = np.linalg.cholesky(covariance + np.diag(own))
         self._weights = cho_solve((self._factor, True), (values - self._mean) / self._spread)
 
@@ -87,29 +85,28 @@ class GaussianProcess:
     def expect(self, points: Points) -> Floats:
         """(m,) means alone, which is faster."""
         parameters, _ = self._found(points)
-        covariance = Pairs(points, self._points, self._sizes).covariance(parameters)
+        covariance = Pairs(points, self._points, self._choices).covariance(parameters)
         mean: Floats = self._mean + self._spread * (covariance @ self._weights)
         return mean
 
     def predict(self, points: Points) -> tuple[Floats, Floats]:
         """(m,) mean and (m,) standard deviation, without what each network has to itself."""
         parameters, _ = self._found(points)
-        covariance = Pairs(points, self._points, self._sizes).covariance(parameters)
+        covariance = Pairs(points, self._points, self._choices).covariance(parameters)
         explained = solve_triangular(self._factor, covariance.T, lower=True)
-        left = variance(points, parameters) - (explained**2).sum(axis=0)
+        left = variance(points, self._choices, parameters) - (explained**2).sum(axis=0)
         deviation = self._spread * np.sqrt(np.maximum(left, _JITTER))
         return self._mean + self._spread * (covariance @ self._weights), deviation
 
     def _found(self, points: Points) -> tuple[Parameters, float]:
         assert self._logarithms is not None, "fit first"
-        return _split(self._logarithms, points)
+        return self._split(self._logarithms, points)
 
-    @staticmethod
     def _loss(
-        logarithms: Floats, pairs: Pairs, targets: Floats, noise: Floats
+        self, logarithms: Floats, pairs: Pairs, targets: Floats, noise: Floats
     ) -> tuple[float, Floats]:
         """Negative logarithm of the examples' density, and its gradient."""
-        parameters, own = _split(logarithms, pairs.points)
+        parameters, own = self._split(logarithms, pairs.points)
         covariance = pairs.covariance(parameters) + np.diag(noise + own + _JITTER)
         try:
             factor = np.linalg.cholesky(covariance)
@@ -121,9 +118,7 @@ class GaussianProcess:
         loss = float(targets @ weights / 2 + np.log(np.diag(factor)).sum())
         return loss, np.append(pairs.gradient(slope), own * np.trace(slope))
 
-
-def _split(logarithms: Floats, points: Points) -> tuple[Parameters, float]:
-    """The covariance's parameters, and the noise, which stands last."""
-    features, choices = points.features.shape[1], points.codes.shape[1]
-    found = Parameters.of(logarithms[:-1], features, choices)
-    return found, float(np.exp(logarithms[-1]))
+    def _split(self, logarithms: Floats, points: Points) -> tuple[Parameters, float]:
+        """The covariance's parameters, and the noise, which stands last."""
+        found = Parameters.of(logarithms[:-1], points.features.shape[1], self._choices)
+        return found, float(np.exp(logarithms[-1]))

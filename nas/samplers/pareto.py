@@ -25,12 +25,13 @@ from nas.pareto import non_dominated
 from nas.samplers.candidates import Candidates, Codes, Known
 from nas.samplers.evaluated import Evaluated, TrialReader
 from nas.samplers.gain_model import GainModel
-from nas.samplers.proposals import among, proposals, random_codes
+from nas.samplers.proposals import among, even_codes, proposals, random_codes
 from nas.samplers.scales import ErrorScale
 
 # All of these are our choice; results/LOG.md compares.
 _FIRST_POINTS = 8  # spread over the costs before anything is modelled
 _USUAL = 10_000  # random networks that tell which costs a space has
+_EVEN = 20_000  # networks whose layers are all alike, to choose the first points from
 _PROPOSED = 100_000  # a suggestion; costs take a microsecond each
 _NEAR = 100  # of the networks nearest to a wanted cost, the one least like the others is first
 _USUAL_NEAR = 0.05  # where that cost is a usual one, of this share of those that were made
@@ -44,8 +45,8 @@ class ParetoSampler(BaseSampler):
     All other objectives are costs: known exactly beforehand by `candidates`, minimised.
 
     Attributes:
-        remaining_gain: hypervolume that the last proposal was expected to add, as a share of what
-            the front has; None before the first one. Near 0 there is nothing left to gain.
+        remaining_gain: hypervolume that a proposal was expected to add at most, the last time, as a
+            share of what the front has; None before the first one. Near 0 there is nothing left.
     """
 
     def __init__(
@@ -111,10 +112,11 @@ class ParetoSampler(BaseSampler):
         costs = self._candidates.known(seen.codes).costs
         seen = seen.rows(np.flatnonzero(~np.isnan(costs).any(axis=1)))
         tried = np.concatenate([seen.codes, self._trials.given_up(study)])
-        codes, known = self._proposed(usual, self._parents(model, seen), tried)
+        first = len(seen) < _FIRST_POINTS or seen.done.sum() < 2
+        codes, known = self._proposed(usual, self._parents(model, seen), tried, even=first)
         if not len(codes):  # all that there is was proposed: what becomes of it is the study's
             return self._candidates.decode(usual[0][self._rng.integers(len(usual[0]))])
-        if len(seen) < _FIRST_POINTS or seen.done.sum() < 2:
+        if first:
             return self._candidates.decode(codes[self._spread(codes, known, seen, model, usual[1])])
         # On few cores a second thread for matrices this small doubles the time (results/LOG.md).
         with threadpool_limits(1, "blas"):
@@ -137,19 +139,19 @@ class ParetoSampler(BaseSampler):
         return self._usual, self._model
 
     def _proposed(
-        self, usual: tuple[Codes, Known], parents: Codes, tried: Codes
+        self, usual: tuple[Codes, Known], parents: Codes, tried: Codes, *, even: bool
     ) -> tuple[Codes, Known]:
         """What was not tried yet: within the budgets, or what exceeds them least."""
-        codes, known = usual
-        if self._candidates.everything() is None:
-            codes = proposals(self._candidates, parents, _PROPOSED, self._rng)
-            known = self._candidates.known(codes)
-        fresh = ~among(codes, tried) & ~np.isnan(known.costs).any(axis=1)
-        within = fresh & (known.violations <= 0)
-        if not within.any():
-            least = np.min(known.violations[fresh], initial=np.inf)
-            within = fresh & (known.violations <= least)
-        return codes[within], known.rows(within)
+        if self._candidates.everything() is not None:
+            return _untried(*usual, tried)
+        if even and self._candidates.families:
+            # Random networks mix all kinds of layers, and hardly tell what a kind is worth.
+            codes = even_codes(self._candidates, _EVEN, self._rng)
+            codes, known = _untried(codes, self._candidates.known(codes), tried)
+            if (known.violations <= 0).sum() >= _NEAR:
+                return codes, known
+        codes = proposals(self._candidates, parents, _PROPOSED, self._rng)
+        return _untried(codes, self._candidates.known(codes), tried)
 
     def _parents(self, model: GainModel, seen: Evaluated) -> Codes:
         """Networks from which others are made: those of the front."""
@@ -191,6 +193,16 @@ class ParetoSampler(BaseSampler):
         weights = len(ours.codes.T) * model.scale.importance
         apart += (ours.codes[:, None] != theirs.codes) @ weights
         return int(near[apart.min(axis=1).argmax()])
+
+
+def _untried(codes: Codes, known: Known, tried: Codes) -> tuple[Codes, Known]:
+    """Those not tried yet of known costs: within the budgets, or what exceeds them least."""
+    fresh = ~among(codes, tried) & ~np.isnan(known.costs).any(axis=1)
+    within = fresh & (known.violations <= 0)
+    if not within.any():
+        least = np.min(known.violations[fresh], initial=np.inf)
+        within = fresh & (known.violations <= least)
+    return codes[within], known.rows(within)
 
 
 def _place(number: int) -> float:

@@ -17,6 +17,14 @@ def random_codes(candidates: Candidates, count: int, rng: np.random.Generator) -
     return distinct(candidates.canonical(_drawn(candidates, count, rng)))
 
 
+def even_codes(candidates: Candidates, count: int, rng: np.random.Generator) -> Codes:
+    """As `random_codes`, but the choices of a family have all the same value."""
+    drawn = _drawn(candidates, count, rng)
+    for family in candidates.families:
+        drawn[:, family] = drawn[:, family[:1]]
+    return distinct(candidates.canonical(drawn))
+
+
 def proposals(
     candidates: Candidates, parents: Codes, count: int, rng: np.random.Generator
 ) -> Codes:

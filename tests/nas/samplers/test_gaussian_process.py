@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from nas.samplers.covariance import Points
+from nas.samplers.covariance import Choices, Points
 from nas.samplers.gaussian_process import GaussianProcess
 
 SIZES = (3,) * 6
-EVEN = np.full(6, 1 / 6)
+CHOICES = Choices(SIZES, np.full(6, 1 / 6))
 WORTH = np.array([3.0, 2.0, 1.0, 0.5, 0.2, 0.1])
 
 
@@ -22,7 +22,7 @@ def truth(points):
 def fitted(count=80, noise=0.0, seed=0):
     learnt = networks(count, seed)
     errors = noise * np.random.default_rng(9).normal(size=count)
-    process = GaussianProcess(SIZES, EVEN)
+    process = GaussianProcess(CHOICES)
     process.fit(learnt, truth(learnt) + errors, np.full(count, noise**2))
     return process
 
@@ -46,7 +46,7 @@ def test_what_was_measured_well_is_believed_and_what_badly_is_not():
     wrong[7] += 3 * wrong.std()
     told = []
     for variance in (0.0, 100.0):
-        process, variances = GaussianProcess(SIZES, EVEN), np.zeros(60)
+        process, variances = GaussianProcess(CHOICES), np.zeros(60)
         variances[7] = variance
         process.fit(learnt, wrong, variances)
         mean, _ = process.predict(learnt.rows([7]))
@@ -69,8 +69,23 @@ def test_a_fit_repeats_exactly():
 
 
 def test_networks_that_are_all_as_good_are_no_failure():
-    process, some = GaussianProcess(SIZES, EVEN), networks(10)
+    process, some = GaussianProcess(CHOICES), networks(10)
     process.fit(some, np.full(10, 0.7), np.zeros(10))
     mean, deviation = process.predict(networks(5, seed=1))
     assert mean == pytest.approx(np.full(5, 0.7), abs=1e-3)
     assert np.isfinite(deviation).all()
+
+
+def test_what_a_kind_of_layer_is_worth_is_learnt_from_layers_of_all_places():
+    sizes = (2,) * 13
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, sizes, (230, 13)).astype(np.int16)
+    # The first choice is a width: the other twelve gain where it is wide, and cost where it is not.
+    worth = codes[:, 1:].mean(axis=1) * np.where(codes[:, 0] == 1, 1.0, -0.5)
+    some, importance = Points(np.zeros((230, 1)), codes), np.full(13, 1 / 13)
+    missed = {}
+    for name, families in {"apart": (), "together": (tuple(range(1, 13)),)}.items():
+        process = GaussianProcess(Choices(sizes, importance, families))
+        process.fit(some.rows(range(30)), worth[:30], np.zeros(30))
+        missed[name] = np.std(process.expect(some.rows(range(30, 230))) - worth[30:])
+    assert missed["together"] < 0.5 * missed["apart"]

@@ -4,6 +4,7 @@ import pytest
 
 from nas.samplers import ChoiceCandidates, ParetoSampler
 from nas.samplers.expected_gain import Reference, hypervolume
+from nas.samplers.proposals import random_codes
 from tests.nas.samplers.worlds import Decoders, Layers, evaluate, grid, study_of
 
 REFERENCE = Reference(np.log(50.0), np.log([10.0]))
@@ -80,13 +81,22 @@ def test_the_first_networks_are_spread_over_the_costs():
 def test_the_first_networks_show_what_the_most_important_choice_does(seed):
     space = Decoders()
     study = study_of(ParetoSampler(space, best=0.0, seed=seed), accuracy="minimize")
-    widths = []
-    for _ in range(8):
-        trial = study.ask(dict(space.distributions))
-        codes = space.encode(trial.params)
-        study.tell(trial, [space.error(codes), float(space.known(codes[None]).costs[0, 0])])
-        widths.append(trial.params["width"])
-    assert len(set(widths)) >= 3
+    evaluate(study, space, 8, value=space.error)
+    assert len({trial.params["width"] for trial in study.trials}) >= 3
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_layers_that_are_worthless_in_narrow_networks_are_found_to_be_good_in_wide_ones(seed):
+    space = Decoders()
+    codes = random_codes(space, 20_000, np.random.default_rng(1))
+    errors = np.log([space.error(of) for of in codes])
+    costs = np.log(space.known(codes).costs)
+    reference = Reference(float(np.quantile(errors, 0.9)), np.quantile(costs, 0.9, axis=0))
+    study = study_of(ParetoSampler(space, best=0.0, seed=seed), accuracy="minimize")
+    found = np.array(evaluate(study, space, 30, value=space.error))
+    theirs = np.log([space.error(of) for of in found])
+    share = hypervolume(theirs, np.log(space.known(found).costs), reference)
+    assert share > 0.95 * hypervolume(errors, costs, reference)
 
 
 @pytest.mark.parametrize("costs", [1, 2, 3])
@@ -222,7 +232,7 @@ def test_a_budget_near_which_hardly_a_random_network_is_is_used_up():
         violations=lambda chosen: cost(chosen) / budget - 1,
     )
     study, costs = study_of(ParetoSampler(candidates, best=1.0, seed=2)), []
-    for _ in range(20):
+    for _ in range(30):
         trial = study.ask(dict(candidates.distributions))
         costs.append(float(cost(trial.params)))
         accuracy = 1 - 0.5 * np.exp(-sum(np.log2(trial.params[n] + 1) for n in names) / 14)

@@ -1,6 +1,7 @@
 import numpy as np
 
-from nas.samplers.proposals import among, distinct, proposals, random_codes
+from nas.samplers import ChoiceCandidates
+from nas.samplers.proposals import among, distinct, even_codes, proposals, random_codes
 from tests.nas.samplers.worlds import Layers
 
 
@@ -50,3 +51,26 @@ def test_rows_that_differ_in_every_fourth_choice_alone_are_told_apart():
     codes = np.zeros((16**3, 12), np.int16)
     codes[:, 3::4] = np.indices((16,) * 3).reshape(3, -1).T - 1
     assert len(distinct(codes)) == len(codes)
+
+
+def test_in_even_networks_all_layers_have_the_same_choices():
+    space, rng = Layers(20), np.random.default_rng(0)
+    codes = even_codes(space, 500, rng)
+    assert codes.tolist() == space.canonical(codes).tolist()
+    assert sorted(map(tuple, codes)) == sorted(
+        tuple(space.canonical(np.array([[deep, *[value] * 20]], np.int16))[0])
+        for deep in (0, 1)
+        for value in range(3)
+    )
+
+
+def test_families_are_choices_whose_names_differ_in_numbers_alone_and_whose_values_are_the_same():
+    values = {f"layer{n}.kind": ["dense", "mixture"] for n in range(1, 8)}
+    values |= {f"layer{n}.units": [n, 2 * n] for n in range(1, 8)} | {"width": [64, 96]}
+    many = ChoiceCandidates(values, lambda columns: columns["width"])
+    assert many.families == (tuple(range(7)),)
+
+
+def test_where_all_networks_can_be_listed_there_are_no_families():
+    few = ChoiceCandidates({f"layer{n}": [1, 2] for n in range(4)}, lambda c: c["layer0"])
+    assert few.families == ()

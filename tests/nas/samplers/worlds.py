@@ -1,6 +1,6 @@
 """Spaces whose networks are arithmetic: what a sampler may know of them, and the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,14 +69,21 @@ def study_of(sampler: ParetoSampler, costs: int = 1, accuracy: str = "maximize")
     return optuna.create_study(directions=[accuracy] + ["minimize"] * costs, sampler=sampler)
 
 
-def evaluate(study: optuna.Study, space: Layers, trials: int) -> list[Codes]:
-    """The networks proposed, evaluated one after the other."""
+def evaluate(
+    study: optuna.Study,
+    space: Candidates,
+    trials: int,
+    value: Callable[[Codes], float] | None = None,
+) -> list[Codes]:
+    """The networks proposed, evaluated one after the other: by `Layers.accuracy` unless told."""
+    value = space.accuracy if value is None and isinstance(space, Layers) else value
+    assert value is not None
     found = []
     for _ in range(trials):
         trial = study.ask(dict(space.distributions))
         codes = space.encode(trial.params)
         found.append(codes)
-        study.tell(trial, [space.accuracy(codes), *space.known(codes[None]).costs[0].tolist()])
+        study.tell(trial, [value(codes), *space.known(codes[None]).costs[0].tolist()])
     return found
 
 
@@ -93,9 +100,9 @@ class Decoders(Candidates):
     def distributions(self) -> Mapping[str, CategoricalDistribution]:
         each = {f"layer{n}.kind": CategoricalDistribution([0, 1]) for n in range(self.LAYERS)}
         sizes = {
-            f"layer{n}.size{i}": CategoricalDistribution([1, 2, 3])
+            f"layer{n}.size_{letter}": CategoricalDistribution([1, 2, 3])
             for n in range(self.LAYERS)
-            for i in range(self.SIZES // self.LAYERS)
+            for letter in "abcd"
         }
         roots = {name: CategoricalDistribution(range(4)) for name in ("depth", "width")}
         return {**roots, **each, **sizes}
