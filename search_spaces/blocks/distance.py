@@ -2,7 +2,8 @@
 
 Attention heads and mixer channels differ in how far they reach. Supernets give smaller blocks the
 leading heads and channels of larger ones, which should still reach near and far. So the longest
-reach comes first and each doubling of the count fills the gaps.
+reach comes first, each doubling of the count fills the gaps, and where a count lies between two
+doublings the near gaps are filled first: three heads that all reach far learn no spelling.
 """
 
 import torch
@@ -19,7 +20,7 @@ def nested_order(count: int) -> list[int]:
     if count == 1:
         return [0]
     half = nested_order(count // 2)
-    return [2 * i + 1 for i in half] + [2 * i for i in half]
+    return [2 * i + 1 for i in half] + [2 * i for i in reversed(half)]
 
 
 def slopes(count: int) -> torch.Tensor:

@@ -70,7 +70,7 @@ def test_scores_fall_with_distance_by_the_slope_of_each_head(module):
     x = torch.zeros(1, 3, D, dtype=torch.float64)
     x[0, 0] = 1  # only the first token says something
     heard = (run(module, x, empty(), empty())[0] - x)[0, :, ::PART]  # (N, H)
-    slopes = torch.tensor([2.0**-8, 2.0**-4, 2.0**-6])
+    slopes = torch.tensor([2.0**-8, 2.0**-4, 2.0**-2])
     expected = torch.exp(-2 * slopes) / (1 + torch.exp(-slopes) + torch.exp(-2 * slopes))
     assert heard[2].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
 
@@ -80,6 +80,13 @@ def test_fewer_heads_have_the_leading_slopes_of_more():
     for heads, own in slopes.items():
         assert torch.equal(own, slopes[8][:heads])
     assert sorted(slopes[8].tolist(), reverse=True) == [2.0**-i for i in range(1, 9)]
+
+
+@pytest.mark.parametrize("heads", range(3, 9))
+def test_some_head_reaches_near_and_some_head_far(heads):
+    slopes = Attention(width=32 * heads, heads=heads).build().slopes
+    assert slopes.max() >= 2.0**-2
+    assert slopes.min() == 2.0**-8
 
 
 def test_in_onnx_one_graph_takes_an_empty_and_a_full_cache(block, module):
