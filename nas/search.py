@@ -108,9 +108,7 @@ class Search:
         self._wanted, self._until_converged = wanted, until_converged
         if len(self._done) >= wanted:
             return
-        for extreme in (self._space.smallest(), self._space.largest()):
-            if not self._done:
-                self._study.enqueue_trial(self._parameters(extreme), skip_if_exists=True)
+        self._begin_with(self._space.smallest(), self._space.largest())
         with deferred_interrupt("the network in flight") as interrupted:
             self._interrupted = interrupted
             self._optimize()
@@ -119,6 +117,18 @@ class Search:
             set_remaining_gain(self._study, gain)
         if interrupted():
             raise KeyboardInterrupt
+
+    def _begin_with(self, *architectures: Architecture) -> None:
+        """Unless some were evaluated; anew where an earlier call had to pass these over."""
+        if self._done:
+            return
+        pruned = self._study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+        passed = [t for t in pruned if _FAILED in t.user_attrs or "missing" in t.user_attrs]
+        again = {trial.user_attrs["id"] for trial in passed}
+        for architecture in architectures:
+            self._study.enqueue_trial(
+                self._parameters(architecture), skip_if_exists=architecture.id not in again
+            )
 
     def _optimize(self) -> None:
         """Trial after trial, also where another took this worker for dead.
@@ -244,6 +254,8 @@ class Search:
 
     def _repeat(self, trial: Trial, twin: FrozenTrial) -> tuple[float, float, float]:
         trial.set_user_attr("duplicate_of", twin.number)
+        if "standard_error" in twin.user_attrs:
+            trial.set_user_attr("standard_error", twin.user_attrs["standard_error"])
         for name, value in twin.constraints.items():
             trial.set_constraint(name, value)
         quality, latency_ms, memory_mib = twin.values

@@ -75,10 +75,15 @@ class SearchRequest:
             if value is True:
                 words += [_option(name)]
             elif name != "only" and value is not None and value is not False:
-                words += [_option(name), f"{value:g}" if isinstance(value, float) else str(value)]
+                words += [_option(name), _number(value) if isinstance(value, float) else str(value)]
         for restriction in self.only:
             words += ["--only", restriction]
         return shlex.join(words)
+
+
+def _number(value: float) -> str:
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def check_study_name(name: str) -> None:

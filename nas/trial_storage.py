@@ -109,6 +109,8 @@ class TrialStorage(RDBStorage):
             changes: dict[str, Any] = {"state": state}
             if state == TrialState.RUNNING:
                 changes["datetime_start"] = datetime.now()
+                if self.heartbeat_interval is not None:
+                    self._beat(connection, trial_id)  # Optuna's own come later
             if state.is_finished():
                 changes["datetime_complete"] = datetime.now()
             connection.execute(update(_TRIALS).where(_OF_TRIAL), {"of_trial": trial_id, **changes})

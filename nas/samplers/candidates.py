@@ -7,7 +7,7 @@ code, and choices without effect are -1.
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -79,15 +79,23 @@ class Candidates(ABC):
     def families(self) -> tuple[tuple[int, ...], ...]:
         """Numbers of the choices that ask the same of several places, such as of each layer.
 
-        Their names differ in numbers only, their values not at all. There are none where all
-        networks can be listed, and each be told from the others by its own choices.
+        Their values are the same, and so are their names but for numbers that count places: each
+        of them 1, 2, 3 and so on in a family, from anywhere on, which sizes of kernels do not.
+        There are no families where all networks can be listed, and each be told from the others by
+        its own choices.
         """
         if self.everything() is not None:
             return ()
-        found: dict[tuple[str, tuple[Any, ...]], list[int]] = {}
-        for number, (name, distribution) in enumerate(self.distributions.items()):
-            found.setdefault((re.sub(r"\d+", "", name), distribution.choices), []).append(number)
-        return tuple(tuple(family) for family in found.values() if len(family) > 1)
+        found: dict[tuple[str, str], list[int]] = {}
+        names = list(self.distributions)
+        for number, distribution in enumerate(self.distributions.values()):
+            alike = re.sub(r"\d+", "#", names[number]), repr(distribution.choices)
+            found.setdefault(alike, []).append(number)
+        return tuple(
+            tuple(family)
+            for family in found.values()
+            if len(family) > 1 and _count_places([names[number] for number in family])
+        )
 
     def encode(self, parameters: Mapping[str, Any]) -> Codes:
         """(C,) canonical codes of parameters as a trial has them.
@@ -104,3 +112,11 @@ class Candidates(ABC):
         """Parameters of one network; choices without effect at their first value."""
         named = zip(self.distributions.items(), codes.tolist(), strict=True)
         return {name: d.choices[max(code, 0)] for (name, d), code in named}
+
+
+def _count_places(names: Sequence[str]) -> bool:
+    """Whether the numbers in these names, which are alike otherwise, go up by ones."""
+    numbers = [[int(found) for found in re.findall(r"\d+", name)] for name in names]
+    return all(
+        max(column) - min(column) < len(set(column)) for column in zip(*numbers, strict=True)
+    )

@@ -117,10 +117,14 @@ class GainModel:
     def _reference_costs(self, known: Known) -> Floats:
         """Without budgets a quantile of usual costs; with them, that of the dearest within."""
         costs, within = self.scale.costs(known), known.violations <= 0
-        if within.all() or not within.any():
-            return np.asarray(np.quantile(costs, self._quantile, axis=0))
-        spread = np.ptp(costs[within], axis=0)
-        return np.asarray(costs[within].max(axis=0) + _MARGIN * spread)
+        if not within.any():
+            within[:] = True
+        spread, dearest = np.ptp(costs[within], axis=0), costs[within].max(axis=0)
+        beyond = dearest + np.where(spread > 0, _MARGIN * spread, 1.0)  # all may cost the same
+        if not within.all():
+            return np.asarray(beyond)
+        usual = np.quantile(costs, self._quantile, axis=0)
+        return np.asarray(np.where(usual < dearest, usual, beyond))
 
     def _reach(self, known: Known) -> None:
         """Under a tight budget hardly a random network is near it; what is made nearer counts."""

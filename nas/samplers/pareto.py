@@ -218,6 +218,8 @@ def _check(study: Study, known: Known) -> None:
     if not len(known.costs):
         raise UnknownCosts("the costs of no network that was looked at are known")
     directions, count = study.directions, known.costs.shape[1]
+    if not count:
+        raise ValueError("the candidates have no cost; with none there is no front to look for")
     if len(directions) != 1 + count or StudyDirection.MAXIMIZE in directions[1:]:
         told = ", ".join(direction.name.lower() for direction in directions)
         raise ValueError(

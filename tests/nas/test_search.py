@@ -362,6 +362,25 @@ def test_a_search_ends_where_no_accuracy_can_be_found_and_tells_why(predictor):
     assert len(evaluated(study)) == 1
 
 
+def test_once_accuracies_are_found_the_smallest_and_the_largest_network_are_tried_again(predictor):
+    study, space = new_study(), predictor.space
+    with pytest.raises(StudyError):
+        Search(study, space, predictor, FailingEstimator(space, set(range(99)))).run(8)
+    estimator = CountingEstimator(space)
+    Search(study, space, predictor, estimator).run(8)
+    assert estimator.asked[:2] == [space.smallest().id, space.largest().id]
+
+
+def test_a_repeat_tells_the_same_standard_error(predictor):
+    study = new_study()
+    search_for(study, predictor)[0].run(3)
+    twin = evaluated(study)[0]
+    study.enqueue_trial(twin.params)
+    search_for(study, predictor)[0].run(4)
+    (repeat,) = [t for t in study.trials if t.user_attrs.get("duplicate_of") == twin.number]
+    assert repeat.user_attrs["standard_error"] == twin.user_attrs["standard_error"]
+
+
 def test_the_sampler_never_proposes_again_what_failed(predictor):
     study = new_study()
     study.sampler = ParetoSampler(SpaceCandidates(predictor), best=1.0, seed=0)

@@ -199,3 +199,11 @@ def test_of_workers_that_find_the_same_trial_dead_one_has_it_tried_again(url):
     at_once(url, look)
     states = [trial.state for trial in open_storage(url).get_all_trials(study._study_id)]
     assert states == [TrialState.FAIL, TrialState.WAITING]
+
+
+def test_of_a_worker_that_dies_as_soon_as_it_took_a_waiting_trial_the_trial_is_found_dead(url):
+    study = new_study(url)
+    study.enqueue_trial({})
+    study.ask()  # and nothing after it
+    with study._storage._backend.engine.begin() as connection:
+        assert len(connection.execute(text("SELECT * FROM trial_heartbeats")).all()) == 1

@@ -238,3 +238,35 @@ def test_a_budget_near_which_hardly_a_random_network_is_is_used_up():
         accuracy = 1 - 0.5 * np.exp(-sum(np.log2(trial.params[n] + 1) for n in names) / 14)
         study.tell(trial, [accuracy, costs[-1]])
     assert 0.97 * budget < max(costs[8:]) <= budget  # by the model, after the first points
+
+
+def test_a_cost_that_is_the_same_for_all_takes_nothing_from_the_search():
+    names = [f"choice{n}" for n in range(6)]
+    found = []
+    for constant in (False, True):
+
+        def costs(chosen, constant=constant):
+            total = 1.0 + sum(np.asarray(chosen[name], dtype=np.float64) for name in names)
+            return np.column_stack([total, np.full_like(total, 7.0)]) if constant else total
+
+        candidates = ChoiceCandidates({name: [0, 1, 2] for name in names}, costs)
+        study = study_of(ParetoSampler(candidates, best=1.0, seed=1), 1 + constant)
+        tried = []
+        for _ in range(25):
+            trial = study.ask(dict(candidates.distributions))
+            codes = candidates.encode(trial.params)
+            accuracy = 1 - 0.5 * np.exp(-np.sqrt(codes) @ np.linspace(1, 0.2, 6))
+            cost = candidates.known(codes[None]).costs[0]
+            study.tell(trial, [accuracy, *cost])
+            tried.append((np.log(1 - accuracy), np.log(cost[0])))
+        errors, logs = np.array(tried).T
+        reference = Reference(float(np.log(0.5)), np.log([13.0]))
+        found.append(hypervolume(errors, logs[:, None], reference))
+    assert found[1] > 0.95 * found[0]
+
+
+def test_candidates_without_a_cost_are_refused():
+    candidates = ChoiceCandidates({"width": [1, 2]}, lambda c: np.empty((len(c["width"]), 0)))
+    study = optuna.create_study(direction="maximize", sampler=ParetoSampler(candidates))
+    with pytest.raises(ValueError, match="have no cost"):
+        study.ask(dict(candidates.distributions))

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from nas.samplers import ChoiceCandidates
 from nas.samplers.proposals import among, distinct, even_codes, proposals, random_codes
@@ -74,3 +75,24 @@ def test_families_are_choices_whose_names_differ_in_numbers_alone_and_whose_valu
 def test_where_all_networks_can_be_listed_there_are_no_families():
     few = ChoiceCandidates({f"layer{n}": [1, 2] for n in range(4)}, lambda c: c["layer0"])
     assert few.families == ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"conv{n}x{n}" for n in range(1, 22, 2)],
+        [f"at{n}" for n in (1, 10, 100, 1000, *range(2000, 2400, 50))],
+    ],
+)
+def test_choices_whose_numbers_count_no_places_are_no_family(names):
+    many = ChoiceCandidates(dict.fromkeys(names, [0, 1, 2]), lambda columns: columns[names[0]])
+    assert many.everything() is None
+    assert many.families == ()
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution should be")
+def test_values_that_are_lists_or_equal_but_of_other_types_are_told_apart():
+    values = {f"pair{n}": [[1, 2], [3, 4], [5, 6]] for n in range(1, 11)}
+    values |= {"on1": [0, 1], "on2": [False, True]}
+    many = ChoiceCandidates(values, lambda columns: columns["on1"])
+    assert many.families == (tuple(range(10)),)
