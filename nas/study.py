@@ -130,8 +130,9 @@ def check_settings(
 ) -> None:
     """Raises BadInput if there is a study of that name that was made with other settings."""
     if name in optuna.study.get_all_study_names(storage):
-        found = read_settings(optuna.load_study(study_name=name, storage=storage))
-        _check_same(name, found, settings)
+        study = optuna.load_study(study_name=name, storage=storage)
+        if not _is_being_made(study, settings):
+            _check_same(name, read_settings(study), settings)
 
 
 def create_study(
@@ -166,14 +167,23 @@ def create_study(
             study.set_metric_names(settings.metric_names)
         study.set_user_attr(_PROFILE, device_profile)
         study.set_user_attr(_SETTINGS, {"format": _FORMAT, **asdict(settings)})
+        check_settings(storage, name, settings)  # of workers with other settings one was last
     return study
+
+
+def _is_being_made(study: optuna.Study, settings: StudySettings) -> bool:
+    """By another worker, or by one that was killed before it said what the study is for."""
+    untold = not study.user_attrs.keys() & {_SETTINGS, _COMMANDS}
+    ours = study.directions == settings.directions
+    return untold and ours and not study.get_trials(deepcopy=False)
 
 
 def pinned_profile(storage: optuna.storages.BaseStorage, name: str) -> str | None:
     """The device profile of the study of that name; None when there is no such study."""
     if name not in optuna.study.get_all_study_names(storage):
         return None
-    return read_device_profile(optuna.load_study(study_name=name, storage=storage))
+    study = optuna.load_study(study_name=name, storage=storage)
+    return read_device_profile(study) if _PROFILE in study.user_attrs else None
 
 
 def read_device_profile(study: optuna.Study) -> str:

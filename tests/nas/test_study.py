@@ -1,5 +1,7 @@
 import contextlib
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -165,3 +167,26 @@ def test_settings_are_checked_without_making_a_study(storage):
 def test_the_command_that_fills_the_lut_names_a_precision_other_than_fp32():
     assert "--precision" not in settings().profile_command
     assert "--precision int8" in settings(precision="int8").profile_command
+
+
+def test_a_study_whose_maker_was_killed_before_it_said_what_for_is_made_by_the_next(storage):
+    optuna.create_study(study_name="s", storage=storage, directions=settings().directions)
+    check_settings(storage, "s", settings())
+    assert pinned_profile(storage, "s") is None
+    begin(storage)
+    assert read_settings(load_study(storage, "s")) == settings()
+
+
+def test_of_workers_that_begin_a_study_together_none_fails(tmp_path):
+    url = f"sqlite:///{tmp_path}/nas.db"
+    storages = [open_storage(url) for _ in range(4)]
+    for name in map(str, range(5)):
+        begun = threading.Barrier(4)
+
+        def make(storage, name=name, begun=begun):
+            begun.wait()
+            return create_study(storage, name, settings(), "profile-1", built_in("random", 0))
+
+        with ThreadPoolExecutor(4) as pool:
+            studies = list(pool.map(make, storages))
+        assert {read_settings(study) for study in studies} == {settings()}
