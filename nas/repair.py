@@ -173,11 +173,6 @@ def _tell_samplers(study: optuna.Study, front: Front) -> None:
             study.add_trial(_as_measured(trials[row.trial], row, settings))
 
 
-def _noise(trial: FrozenTrial) -> dict[str, float]:
-    """The accuracy is as uncertain as it was."""
-    return {key: trial.user_attrs[key] for key in ("standard_error",) if key in trial.user_attrs}
-
-
 def _as_measured(trial: FrozenTrial, row: FrontRow, settings: StudySettings) -> FrozenTrial:
     return create_trial(
         values=[row.quality, row.shown_ms, row.shown_memory_mib],
@@ -188,7 +183,7 @@ def _as_measured(trial: FrozenTrial, row: FrontRow, settings: StudySettings) -> 
             "id": row.architecture.id,
             "duplicate_of": row.trial,
             MEASURED: True,
-            **_noise(trial),
+            "standard_error": trial.user_attrs.get("standard_error"),
         },
         constraints=excesses(row, settings),
     )

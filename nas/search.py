@@ -123,12 +123,10 @@ class Search:
         if self._done:
             return
         pruned = self._study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-        passed = [t for t in pruned if _FAILED in t.user_attrs or "missing" in t.user_attrs]
-        again = {trial.user_attrs["id"] for trial in passed}
+        passed = {t.user_attrs["id"] for t in pruned if t.user_attrs.keys() & {_FAILED, "missing"}}
         for architecture in architectures:
-            self._study.enqueue_trial(
-                self._parameters(architecture), skip_if_exists=architecture.id not in again
-            )
+            parameters = self._parameters(architecture)
+            self._study.enqueue_trial(parameters, skip_if_exists=architecture.id not in passed)
 
     def _optimize(self) -> None:
         """Trial after trial, also where another took this worker for dead.
@@ -254,8 +252,7 @@ class Search:
 
     def _repeat(self, trial: Trial, twin: FrozenTrial) -> tuple[float, float, float]:
         trial.set_user_attr("duplicate_of", twin.number)
-        if "standard_error" in twin.user_attrs:
-            trial.set_user_attr("standard_error", twin.user_attrs["standard_error"])
+        trial.set_user_attr("standard_error", twin.user_attrs.get("standard_error"))
         for name, value in twin.constraints.items():
             trial.set_constraint(name, value)
         quality, latency_ms, memory_mib = twin.values
