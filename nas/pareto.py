@@ -13,10 +13,10 @@ def non_dominated(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     Returns:
         (n,) bool; of equal rows only the first is True.
     """
-    keep: npt.NDArray[np.bool_] = np.all(~np.isnan(points), axis=1, keepdims=True)[:, 0]
-    for i in np.flatnonzero(keep):
-        others = points[keep]
-        beaten = (others <= points[i]).all(axis=1) & (others < points[i]).any(axis=1)
-        twins = (points[:i] == points[i]).all(axis=1) & keep[:i]
-        keep[i] = not (beaten.any() or twins.any())
+    keep = np.zeros(len(points), dtype=np.bool_)
+    left = np.lexsort(points.T[::-1])  # so that no row beats one before it
+    left = left[~np.isnan(points[left]).any(axis=1)]
+    while len(left):
+        keep[left[0]] = True
+        left = left[~(points[left[0]] <= points[left]).all(axis=1)]
     return keep

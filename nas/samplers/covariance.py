@@ -44,7 +44,7 @@ class Points:
     def __len__(self) -> int:
         return len(self.features)
 
-    def rows(self, kept: Sequence[int] | np.typing.NDArray[np.intp]) -> "Points":
+    def rows(self, kept: slice | npt.NDArray[np.intp]) -> "Points":
         """These of them."""
         return Points(self.features[kept], self.codes[kept])
 
@@ -68,10 +68,11 @@ class Choices:
     def values(self, codes: Codes) -> Floats:
         """(n, V + W) 1 where a choice has a value, and the share of each value in each family."""
         found = [one_hot(codes, self.sizes)]
+        of_choices = np.split(found[0], np.cumsum(np.array(self.sizes) + 1)[:-1], axis=1)
         for family in self.families:
-            (size,) = {self.sizes[number] for number in family}
-            each = [one_hot(codes[:, [number]], [size]) for number in family]
-            counts = np.sum(each, axis=0)
+            counts = of_choices[family[0]].copy()
+            for number in family[1:]:
+                counts += of_choices[number]
             counts[:, 0] = 0.0  # of those without effect
             found.append(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0))
         return np.concatenate(found, axis=1)
@@ -144,14 +145,25 @@ class Pairs:
         """(m, n) of each with each."""
         self._parameters = parameters
         ours, theirs = (p.features / parameters.lengths for p in (self.points, self._others))
-        self._matern, self._steepness = _matern(ours, theirs)
-        self._alike = np.exp(self._agreed(parameters.weights) - parameters.weights.sum())
+        self._matern, self._distance, self._decay = _matern(ours, theirs)
+        self._alike = self._agreed(parameters.weights)
+        self._alike -= parameters.weights.sum()
+        np.exp(self._alike, out=self._alike)
         self._added = self._agreed(parameters.shares)
         by_features = parameters.smooth + parameters.joint * self._alike
+        by_features *= self._matern
         by_choices = self._added + parameters.linear * self._linear
-        by_choices += parameters.products * self._added**2
-        covariance: Floats = self._matern * by_features + by_choices
-        return covariance
+        if parameters.products:
+            by_choices += parameters.products * self._added**2
+        by_features += by_choices
+        return by_features
+
+    def variance(self, parameters: Parameters) -> Floats:
+        """(m,) of each with itself."""
+        added = self._ours**2 @ np.repeat(parameters.shares, self._columns)
+        linear = (self.points.features**2).sum(axis=1) / _width(self.points)
+        found: Floats = parameters.smooth + parameters.joint + parameters.linear * linear
+        return found + added + parameters.products * added**2
 
     def gradient(self, slope: Floats) -> Floats:
         """(P,) by each logarithm at the last parameters; of networks with themselves only.
@@ -163,7 +175,8 @@ class Pairs:
         scaled = self.points.features / parameters.lengths
         joint = parameters.joint * self._alike
         # Of a length: slope times steepness times squared differences, summed over pairs.
-        steep = slope * (parameters.smooth + joint) * self._steepness
+        steepness = 5 / 3 * (1 + self._distance) * self._decay
+        steep = slope * (parameters.smooth + joint) * steepness
         lengths = 2 * (steep.sum(axis=1) @ scaled**2 - (scaled * (steep @ scaled)).sum(axis=0))
         joint = slope * joint * self._matern
         scales = [
@@ -193,14 +206,6 @@ class Pairs:
         return np.asarray(np.add.reduceat(by_value, starts), dtype=np.float64)
 
 
-def variance(points: Points, choices: Choices, parameters: Parameters) -> Floats:
-    """(n,) of each network."""
-    added = choices.values(points.codes) ** 2 @ np.repeat(parameters.shares, choices.columns())
-    linear = parameters.linear * (points.features**2).sum(axis=1) / _width(points)
-    found: Floats = parameters.smooth + parameters.joint + linear
-    return found + added + parameters.products * added**2
-
-
 def one_hot(codes: Codes, sizes: Sequence[int]) -> Floats:
     """(n, V) 1 where a choice has a value; of each choice the first column is for no effect."""
     columns = np.array(sizes, dtype=np.intp) + 1
@@ -214,9 +219,15 @@ def _width(points: Points) -> int:
     return max(int(points.features.shape[1]), 1)
 
 
-def _matern(scaled: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """Matérn's covariance, and its slope by squared differences over the lengths, times -2."""
-    squares = (scaled**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * scaled @ others.T
-    distance = np.sqrt(5 * np.maximum(squares, 0.0))
+def _matern(scaled: Floats, others: Floats) -> tuple[Floats, Floats, Floats]:
+    """Matérn's covariance, the distances in it times the root of 5, and how far they decay."""
+    squares = (scaled**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)
+    squares -= (2 * scaled) @ others.T
+    np.maximum(squares, 0.0, out=squares)
+    squares *= 5
+    distance = np.sqrt(squares, out=squares)
     decay = np.exp(-distance)
-    return (1 + distance + distance**2 / 3) * decay, 5 / 3 * (1 + distance) * decay
+    matern = 1 + distance
+    matern += distance**2 / 3
+    matern *= decay
+    return matern, distance, decay

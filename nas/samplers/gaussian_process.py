@@ -11,13 +11,14 @@ from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from nas.samplers.candidates import Floats
-from nas.samplers.covariance import Choices, Pairs, Parameters, Points, prior, variance
+from nas.samplers.covariance import Choices, Pairs, Parameters, Points, prior
 
 # All of these are our choice.
 _USUAL_NOISE, _NOISE_SD = 0.01, 1.5  # of the variance of all, and deviation of its logarithm
 _FARTHEST = 4.0  # deviations from the middle of the prior
 _JITTER = 1e-6
 _MOST_FITTED = 160  # networks that the parameters are fitted to; more say nothing new of them
+_AT_ONCE = 500  # networks that are predicted together, so that what is made of them stays in caches
 _ROUNDS, _ROUNDS_AGAIN = 60, 10  # of the fit from the middle of the prior, and from the last one
 
 
@@ -91,10 +92,17 @@ class GaussianProcess:
 
     def predict(self, points: Points) -> tuple[Floats, Floats]:
         """(m,) mean and (m,) standard deviation, without what each network has to itself."""
+        starts = range(0, max(len(points), 1), _AT_ONCE)
+        parts = [self._predict(points.rows(slice(start, start + _AT_ONCE))) for start in starts]
+        means, deviations = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(deviations)
+
+    def _predict(self, points: Points) -> tuple[Floats, Floats]:
         parameters, _ = self._found(points)
-        covariance = Pairs(points, self._points, self._choices).covariance(parameters)
-        explained = solve_triangular(self._factor, covariance.T, lower=True)
-        left = variance(points, self._choices, parameters) - (explained**2).sum(axis=0)
+        pairs = Pairs(points, self._points, self._choices)
+        covariance = pairs.covariance(parameters)
+        explained = solve_triangular(self._factor, covariance.T, lower=True, check_finite=False)
+        left = pairs.variance(parameters) - (explained**2).sum(axis=0)
         deviation = self._spread * np.sqrt(np.maximum(left, _JITTER))
         return self._mean + self._spread * (covariance @ self._weights), deviation
 

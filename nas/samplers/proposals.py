@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from nas.samplers.candidates import Candidates, Codes
 
@@ -58,14 +59,14 @@ def _drawn(candidates: Candidates, count: int, rng: np.random.Generator) -> Code
 
 def distinct(codes: Codes) -> Codes:
     """Each row once, in the order of their first."""
-    return codes[np.sort(np.unique(_hashes(codes), return_index=True)[1])]
+    return codes[~pd.Series(_hashes(codes)).duplicated().to_numpy()]
 
 
 def among(codes: Codes, others: Codes) -> npt.NDArray[np.bool_]:
     """(n,) which rows of the codes are one of the others."""
     if not len(others):
         return np.zeros(len(codes), dtype=np.bool_)
-    return np.isin(_hashes(codes), _hashes(others))
+    return pd.Series(_hashes(codes)).isin(_hashes(others)).to_numpy()
 
 
 def _hashes(codes: Codes) -> npt.NDArray[np.uint64]:

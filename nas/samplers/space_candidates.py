@@ -86,7 +86,9 @@ def canonical_codes(space: Space, codes: Codes) -> Codes:
         if choice.parent is None:
             continue
         parent = numbers[choice.parent]
-        values = space.choices[parent].values
-        asleep = np.array([True, *(value not in choice.when for value in values)])  # -1 first
-        found[number][asleep[found[parent] + 1]] = INACTIVE
+        asleep = found[parent] == INACTIVE
+        for code, value in enumerate(space.choices[parent].values):
+            if value not in choice.when:
+                asleep |= found[parent] == code
+        np.putmask(found[number], asleep, INACTIVE)
     return np.ascontiguousarray(found.T)

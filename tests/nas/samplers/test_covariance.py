@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas.samplers.covariance import Choices, Pairs, Parameters, Points, one_hot, prior, variance
+from nas.samplers.covariance import Choices, Pairs, Parameters, Points, one_hot, prior
 
 SIZES = (3, 2, 4, 4)
 EVEN = np.full(4, 1 / 4)
@@ -33,9 +33,10 @@ def test_a_choice_without_effect_has_a_column_of_its_own():
 
 def test_networks_never_vary_less_together_than_none():
     some = points(60)
-    found = Pairs(some, some, CHOICES).covariance(parameters(logarithms()))
+    pairs = Pairs(some, some, CHOICES)
+    found = pairs.covariance(parameters(logarithms()))
     assert np.linalg.eigvalsh(found).min() > -1e-9
-    assert np.diag(found) == pytest.approx(variance(some, CHOICES, parameters(logarithms())))
+    assert np.diag(found) == pytest.approx(pairs.variance(parameters(logarithms())))
 
 
 def test_networks_that_agree_in_more_are_more_alike():

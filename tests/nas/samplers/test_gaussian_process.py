@@ -49,7 +49,7 @@ def test_what_was_measured_well_is_believed_and_what_badly_is_not():
         process, variances = GaussianProcess(CHOICES), np.zeros(60)
         variances[7] = variance
         process.fit(learnt, wrong, variances)
-        mean, _ = process.predict(learnt.rows([7]))
+        mean, _ = process.predict(learnt.rows(slice(7, 8)))
         told.append(abs(mean[0] - truth(learnt)[7]))
     assert told[1] < 0.3 * told[0]
 
@@ -86,6 +86,6 @@ def test_what_a_kind_of_layer_is_worth_is_learnt_from_layers_of_all_places():
     missed = {}
     for name, families in {"apart": (), "together": (tuple(range(1, 13)),)}.items():
         process = GaussianProcess(Choices(sizes, importance, families))
-        process.fit(some.rows(range(30)), worth[:30], np.zeros(30))
-        missed[name] = np.std(process.expect(some.rows(range(30, 230))) - worth[30:])
+        process.fit(some.rows(slice(30)), worth[:30], np.zeros(30))
+        missed[name] = np.std(process.expect(some.rows(slice(30, 230))) - worth[30:])
     assert missed["together"] < 0.5 * missed["apart"]
