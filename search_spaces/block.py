@@ -85,6 +85,14 @@ class Block(ABC):
         """
         return large[tuple(slice(0, size) for size in shape)]
 
+    @property
+    def sharing(self) -> str:
+        """Blocks in one place share weights if this is the same: if they are of one family.
+
+        Override it where the blocks of a family are better off with weights of their own.
+        """
+        return self.family
+
     def first_weight(self, name: str, built: torch.Tensor) -> torch.Tensor:
         """What the weight `name`, `built` by this block, is when a training begins.
 

@@ -19,7 +19,7 @@ from nas.accuracy.supernet import Supernet
 from nas.errors import CheckpointError
 from search_spaces import Space
 
-_FORMAT = 2  # raised when the content changes its meaning, as weights do with their block
+_FORMAT = 3  # raised when the content changes its meaning, as weights do with their block
 _HEADER = "header"
 _WEIGHT, _MEAN, _SQUARE = "weight:", "mean:", "square:"
 

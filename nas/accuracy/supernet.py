@@ -1,8 +1,9 @@
 """A weight-sharing supernet: one bank of weights from which every architecture takes its own.
 
-For each place and each family of blocks that may stand there, the bank holds every weight once, in
-the largest shape that any of these blocks needs; a block takes its share with `slice_weight`.
-Nothing here knows a family: what a block builds, and how it slices, is all that is asked of it.
+For each place and each group of blocks that may stand there and share weights (`Block.sharing`),
+the bank holds every weight once, in the largest shape that any of these blocks needs; a block takes
+its share with `slice_weight`. Nothing here knows a family: what a block builds, and how it slices,
+is all that is asked of it.
 
 Batch norms keep no statistics in the bank. They use those of the batch while the supernet runs,
 and a network made from it must have them estimated before it is scored (see `accuracy`).
@@ -36,7 +37,7 @@ _LOGITS = "logits"
 class Supernet:
     """Every architecture of a space, on shared weights; on a GPU if there is one.
 
-    Not safe for threads. `weights` are the trainable parameters by `<place>/<family>/<name>`.
+    Not safe for threads. `weights` are the trainable parameters by `<place>/<sharing>/<name>`.
     """
 
     def __init__(self, space: Space, seed: int = 0, *, device: torch.device | None = None) -> None:
@@ -177,10 +178,10 @@ def _needs_by_place(space: Space) -> Iterator[tuple[str, dict[str, _Need]]]:
         blocks = {b.key: b for _, b in space.blocks_at(place) if b is not None}
         for block in blocks.values():
             for name, shape in shapes(block).items():
-                key = (block.family, name)
+                key = (block.sharing, name)
                 needs[key] = _raised(needs.get(key), shape, block, f"{place.name}/{name}")
-        for family in sorted({family for family, _ in needs}):
-            yield place.name, {n: need for (f, n), need in needs.items() if f == family}
+        for sharing in sorted({sharing for sharing, _ in needs}):
+            yield place.name, {n: need for (s, n), need in needs.items() if s == sharing}
 
 
 class _Shapes:
@@ -230,4 +231,4 @@ def _grown(drawn: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 
 def _weight_name(place: str, block: Block, name: str) -> str:
-    return f"{place}/{block.family}/{name}"
+    return f"{place}/{block.sharing}/{name}"

@@ -17,10 +17,11 @@ from torch import nn
 from search_spaces.block import Block, TensorSpec
 from search_spaces.blocks.distance import slopes
 from search_spaces.blocks.normalization import RESIDUAL_SCALE, RootMeanSquareNorm, random_weight
+from search_spaces.blocks.vectors import VectorBlock
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attention(Block):
+class Attention(VectorBlock):
     """Causal attention with residual over a sequence; carries the keys and values of the past."""
 
     family: ClassVar[str] = "attention"

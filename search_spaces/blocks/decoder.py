@@ -10,12 +10,13 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from search_spaces.block import Block, TensorSpec
+from search_spaces.block import TensorSpec
 from search_spaces.blocks.normalization import RootMeanSquareNorm, random_weight
+from search_spaces.blocks.vectors import VectorBlock
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedding(Block):
+class Embedding(VectorBlock):
     """Token numbers to vectors."""
 
     family: ClassVar[str] = "embedding"
@@ -34,7 +35,7 @@ class Embedding(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextHead(Block):
+class TextHead(VectorBlock):
     """Vectors to scores of the next token, at every position.
 
     Its weights are its own: places share none, and 256 bytes as tokens need no tying.

@@ -10,12 +10,13 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from search_spaces.block import Block, TensorSpec
+from search_spaces.block import TensorSpec
 from search_spaces.blocks.normalization import RESIDUAL_SCALE, RootMeanSquareNorm, random_weight
+from search_spaces.blocks.vectors import VectorBlock
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeedForward(Block):
+class FeedForward(VectorBlock):
     """Norm, gated feed-forward, residual; every neuron works for every token."""
 
     family: ClassVar[str] = "feed_forward"

@@ -25,9 +25,7 @@ from search_spaces.blocks.normalization import (
     random_weight,
     root_mean_square_normal,
 )
-
-CLOCK_CHANNELS = 8
-"""Channels that a clock serves; a mixer with fewer uses the leading ones."""
+from search_spaces.blocks.vectors import MOST_CHANNELS, VectorBlock, leading_of_each
 
 _SHORTEST_DECAY_OCTAVE = 5  # reach of 32 tokens, as in RetNet (arXiv 2307.08621)
 
@@ -40,9 +38,9 @@ def log_retention(context: int) -> torch.Tensor:
     """
     longest = math.log2(context)
     shortest = min(_SHORTEST_DECAY_OCTAVE, longest - 1)
-    share = torch.tensor(nested_order(CLOCK_CHANNELS), dtype=torch.float64) / (CLOCK_CHANNELS - 1)
+    share = torch.tensor(nested_order(MOST_CHANNELS), dtype=torch.float64) / (MOST_CHANNELS - 1)
     forgotten = torch.exp2(-(shortest + (longest - shortest) * share))
-    return torch.stack([-slopes(CLOCK_CHANNELS), torch.log1p(-forgotten)])
+    return torch.stack([-slopes(MOST_CHANNELS), torch.log1p(-forgotten)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +91,7 @@ def _one_minus_exp(x: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mcsd(Block):
+class Mcsd(VectorBlock):
     """MCSD mixer with residual over a sequence; its state is the mean of the past, in fp32."""
 
     family: ClassVar[str] = "mcsd"
@@ -111,10 +109,25 @@ class Mcsd(Block):
         """New tokens, the clock's two wires, and the state."""
         return {
             "x": TensorSpec((1, "new", self.width)),
-            "history": TensorSpec((2, CLOCK_CHANNELS, "new", "new"), low=0.0),
-            "carry": TensorSpec((2, CLOCK_CHANNELS, "new", 1), low=0.0),
+            "history": TensorSpec((2, MOST_CHANNELS, "new", "new"), low=0.0),
+            "carry": TensorSpec((2, MOST_CHANNELS, "new", 1), low=0.0),
             "state": TensorSpec((1, 2, self.channels, self.width // self.channels)),
         }
+
+    @property
+    def sharing(self) -> str:
+        """Mixers of as many channels: a channel of four reads what two of eight do."""
+        return f"{self.family}{self.channels}"
+
+    def slice_weight(self, name: str, large: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Also inside a channel the leading part of each of the most channels that it holds."""
+        if name == "mixing.output":
+            large = leading_of_each(large, 1, shape[1], MOST_CHANNELS)
+        elif name.startswith("mixing."):  # (2, C, Dc) and (2, C, Dc, Dc)
+            for dimension in range(2, large.ndim):
+                parts = max(MOST_CHANNELS // self.channels, 1)
+                large = leading_of_each(large, dimension, shape[dimension], parts)
+        return super().slice_weight(name, large, shape)
 
 
 class _Mcsd(nn.Module):
@@ -127,7 +140,7 @@ class _Mcsd(nn.Module):
         self, x: torch.Tensor, history: torch.Tensor, carry: torch.Tensor, state: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         channels = self.mixing.channels
-        if channels < CLOCK_CHANNELS:
+        if channels < MOST_CHANNELS:
             history, carry = history[:, :channels], carry[:, :channels]
 
         def remember(value: torch.Tensor) -> torch.Tensor:

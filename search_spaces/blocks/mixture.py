@@ -16,13 +16,16 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from search_spaces.block import Block, TensorSpec
+from search_spaces.block import TensorSpec
 from search_spaces.blocks.feed_forward import gated
 from search_spaces.blocks.normalization import RESIDUAL_SCALE, RootMeanSquareNorm, random_weight
+from search_spaces.blocks.vectors import VectorBlock, leading_of_each
+
+_MOST_GROUPS = 16  # that neurons are carved into in the built-in spaces
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mixture(Block):
+class Mixture(VectorBlock):
     """Norm, the best of several gated feed-forwards, residual."""
 
     family: ClassVar[str] = "mixture"
@@ -45,7 +48,7 @@ class Mixture(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuronGroups(Block):
+class NeuronGroups(VectorBlock):
     """Norm, the best groups of neurons of one gated feed-forward, residual."""
 
     family: ClassVar[str] = "neuron_groups"
@@ -67,6 +70,14 @@ class NeuronGroups(Block):
     def specs(self) -> Mapping[str, TensorSpec]:
         """Tokens."""
         return {"x": TensorSpec((1, "new", self.width))}
+
+    def slice_weight(self, name: str, large: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """The leading neurons of each group; a group has the neurons of two of twice as many."""
+        if name == "router":
+            large = large[:: max(large.shape[0] // self.groups, 1)]  # the first group's of each two
+        elif large.ndim > 1:
+            large = leading_of_each(large, 0, shape[0], _MOST_GROUPS)
+        return super().slice_weight(name, large, shape)
 
 
 def set_router_noise(module: nn.Module, scale: float) -> None:

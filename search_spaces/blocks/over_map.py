@@ -12,15 +12,30 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from search_spaces.block import TensorSpec
+from search_spaces.block import Block, TensorSpec
 from search_spaces.blocks.attention import SetAttention
 from search_spaces.blocks.feed_forward import FeedForward
 from search_spaces.blocks.mcsd import RasterMcsd
 from search_spaces.blocks.mixture import Mixture
 
 
+class _MapBlock(Block):
+    """What all of them share."""
+
+    width: int
+    side: int
+
+    def specs(self) -> Mapping[str, TensorSpec]:
+        """One feature map."""
+        return {"x": TensorSpec((1, self.width, self.side, self.side))}
+
+    def slice_weight(self, name: str, large: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """The leading part, as in the convolutions around, which know no channels of mixers."""
+        return Block.slice_weight(self, name, large, shape)
+
+
 @dataclass(frozen=True, kw_only=True)
-class MapAttention(SetAttention):
+class MapAttention(_MapBlock, SetAttention):
     """Attention among all pixels; where they lie, they know from the convolutions around."""
 
     family: ClassVar[str] = "map_attention"
@@ -31,13 +46,9 @@ class MapAttention(SetAttention):
         """(B, D, S, S) to the same."""
         return _OverMap(super().build())
 
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """One feature map."""
-        return _map_specs(self.width, self.side)
-
 
 @dataclass(frozen=True, kw_only=True)
-class MapMcsd(RasterMcsd):
+class MapMcsd(_MapBlock, RasterMcsd):
     """MCSD from the first pixel to the last, row by row."""
 
     family: ClassVar[str] = "map_mcsd"
@@ -46,13 +57,9 @@ class MapMcsd(RasterMcsd):
         """(B, D, S, S) to the same."""
         return _OverMap(super().build())
 
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """One feature map."""
-        return _map_specs(self.width, self.side)
-
 
 @dataclass(frozen=True, kw_only=True)
-class MapFeedForward(FeedForward):
+class MapFeedForward(_MapBlock, FeedForward):
     """The dense feed-forward at every pixel."""
 
     family: ClassVar[str] = "map_feed_forward"
@@ -63,13 +70,9 @@ class MapFeedForward(FeedForward):
         """(B, D, S, S) to the same."""
         return _OverMap(super().build())
 
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """One feature map."""
-        return _map_specs(self.width, self.side)
-
 
 @dataclass(frozen=True, kw_only=True)
-class MapMixture(Mixture):
+class MapMixture(_MapBlock, Mixture):
     """Every pixel chooses its experts."""
 
     family: ClassVar[str] = "map_mixture"
@@ -79,10 +82,6 @@ class MapMixture(Mixture):
     def build(self) -> nn.Module:
         """(B, D, S, S) to the same."""
         return _OverMap(super().build())
-
-    def specs(self) -> Mapping[str, TensorSpec]:
-        """One feature map."""
-        return _map_specs(self.width, self.side)
 
 
 class _OverMap(nn.Module):
@@ -98,7 +97,3 @@ class _OverMap(nn.Module):
         last = x.permute(0, 2, 3, 1)  # (B, S, S, D)
         mixed: torch.Tensor = self.inner(last.flatten(1, 2))
         return mixed.reshape(last.shape).permute(0, 3, 1, 2)
-
-
-def _map_specs(width: int, side: int) -> dict[str, TensorSpec]:
-    return {"x": TensorSpec((1, width, side, side))}

@@ -84,7 +84,7 @@ def test_gradients_reach_the_weights_of_an_architecture_and_no_others(space: Spa
 
     supernet.logits(segments, wires_for(space)).square().mean().backward()
 
-    used = {f"{s.place}/{s.block.family}" for s in segments if s.block.family != "clock"}
+    used = {f"{s.place}/{s.block.sharing}" for s in segments if s.block.family != "clock"}
     moved = [name for name, weight in supernet.weights.items() if weight.grad is not None]
     touched = {name.rpartition("/")[0] for name in moved}
     assert touched == used
