@@ -1,5 +1,7 @@
 """A LUT for a device that is new, or that changed, from another LUT."""
 
+import os
+
 import pytest
 
 from tests.end_to_end.desk import ON_LOCAL, copy_database
@@ -14,6 +16,9 @@ def two_threads(profiled):
     return "--devices", str(devices), "--storage", f"sqlite:///{storage}"
 
 
+@pytest.mark.skipif(
+    len(os.sched_getaffinity(0)) < 2, reason="a device of one core, or bound to one"
+)
 def test_a_device_that_changed_starts_from_the_lut_that_it_had(profiled, two_threads):
     few = ("--from", "local", "--samples", "2", *two_threads)
     ran = profiled.ok("profile", *ON_LOCAL, *few, "--json").json
