@@ -58,7 +58,6 @@ class Sleeper:
             file.write(f"{architecture.id}\n")
         return Quality(
             name="accuracy",
-            direction="maximize",
             value=random.random(),
             standard_error=0.01,
             samples=100,

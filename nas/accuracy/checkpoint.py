@@ -19,7 +19,7 @@ from nas.accuracy.supernet import Supernet
 from nas.errors import CheckpointError
 from search_spaces import Space
 
-_FORMAT = 3  # raised when the content changes its meaning, as weights do with their block
+FORMAT = 3  # raised when the content changes its meaning, as weights do with their block
 _HEADER = "header"
 _WEIGHT, _MEAN, _SQUARE = "weight:", "mean:", "square:"
 
@@ -61,7 +61,7 @@ def write_checkpoint(path: Path, state: TrainingState) -> None:
         CheckpointError: it cannot be written.
     """
     header = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "space": state.space,
         "data": state.data,
         "step": state.step,
@@ -97,10 +97,10 @@ def read_checkpoint(path: Path) -> TrainingState:
     try:
         with np.load(path, allow_pickle=False) as archive:
             header = json.loads(str(archive[_HEADER]))
-            if header["format"] != _FORMAT:
+            if header["format"] != FORMAT:
                 raise CheckpointError(
                     f"{path}: a checkpoint of format {header['format']}; this version reads "
-                    f"{_FORMAT}. Delete it to train anew."
+                    f"{FORMAT}. Delete it to train anew."
                 )
             return _state(header, {name: archive[name] for name in archive.files})
     except CheckpointError:

@@ -30,13 +30,17 @@ class Quality:
     """How good a network is on held-out data."""
 
     name: Literal["accuracy", "bits_per_byte"]
-    direction: Literal["maximize", "minimize"]
     value: float
     """Accuracy in [0, 1], or bits for each byte of text."""
     standard_error: float | None
     """None where it is not known."""
     samples: int | None
     """Held-out images, or windows of a context each, that were used; None where not known."""
+
+    @property
+    def direction(self) -> Literal["maximize", "minimize"]:
+        """In which a value is better."""
+        return "maximize" if self.name == "accuracy" else "minimize"
 
 
 class Estimator:
@@ -92,7 +96,6 @@ class Estimator:
         error = float(scores.std()) / math.sqrt(len(scores)) if len(scores) > 1 else None
         return Quality(
             name="accuracy" if self._is_images else "bits_per_byte",
-            direction="maximize" if self._is_images else "minimize",
             value=float(scores.mean()),
             standard_error=error,  # of one window, which may be all, nobody knows
             samples=len(scores),

@@ -77,7 +77,6 @@ class OwnFunction:
         is_text = isinstance(self._space.task, TextTask)
         return Quality(
             name="bits_per_byte" if is_text else "accuracy",
-            direction="minimize" if is_text else "maximize",
             value=value,
             standard_error=standard_error,
             samples=None,

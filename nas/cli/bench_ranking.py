@@ -27,6 +27,14 @@ def ranking(
         typer.Option("--images", min=10, help="Train on so many of the training images only."),
     ] = None,
     only: Only = None,
+    trained: Annotated[
+        Path | None,
+        typer.Option(
+            "--trained",
+            metavar="FILE.json",
+            help="The --json of an earlier run: what it trained alone is not trained again.",
+        ),
+    ] = None,
     train_minutes: Annotated[
         float | None, typer.Option("--train-minutes", help="At most, for the supernet: 10.")
     ] = None,
@@ -48,6 +56,7 @@ def ranking(
         epochs=epochs,
         only=only or (),
         images=images,
+        trained=trained,
         train_minutes=train_minutes,
         seed=seed,
     )
@@ -90,7 +99,12 @@ def _row(network: "RankedNetwork") -> dict[str, object]:
 def _document(found: "RankingRun") -> dict[str, object]:
     ranking = found.ranking
     networks = [
-        {**_row(network), "arch": loads(network.architecture.to_json())}
+        {
+            **_row(network),
+            "alone_samples": network.alone.samples,
+            "alone_s": network.alone_s,
+            "arch": loads(network.architecture.to_json()),
+        }
         for network in ranking.networks
     ]
     return {
@@ -99,6 +113,7 @@ def _document(found: "RankingRun") -> dict[str, object]:
         "quality": ranking.quality_name,
         "epochs": found.epochs,
         "seed": found.seed,
+        "recipe": dict(found.recipe),
         "kendall": _correlation(ranking.kendall),
         "spearman": _correlation(ranking.spearman),
         "regret": ranking.regret,

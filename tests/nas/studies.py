@@ -19,9 +19,7 @@ class CountingEstimator:
         self.asked.append(architecture.id)
         high = sum(int(i) for i in self.space.encode(architecture) if i > 0)
         value = 0.5 + 0.05 * high
-        return Quality(
-            name="accuracy", direction="maximize", value=value, standard_error=0.01, samples=100
-        )
+        return Quality(name="accuracy", value=value, standard_error=0.01, samples=100)
 
     def modules(self, architecture):
         """At random."""

@@ -26,6 +26,8 @@ class RankedNetwork:
     """With the supernet's weights."""
     alone: Quality
     """After a training of its own."""
+    alone_s: float
+    """Seconds that this training took."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,20 +7,18 @@ on all the held-out data.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from nas.accuracy.alone import AloneEstimator
 from nas.accuracy.checkpoint import read_checkpoint
-from nas.accuracy.compute import fitting_threads
 from nas.bench.ranking.comparison import RankedNetwork, Ranking, compared
+from nas.bench.ranking.trained import Recipe, TrainedNetworks, read_trained, recipe
 from nas.errors import BadInput
 from nas.estimators import train_supernet
 from nas.surroundings import Surroundings
-from nas.workspace import Workspace, open_workspace
+from nas.workspace import open_workspace
 from search_spaces import Architecture, Space
-
-_ALL = 1_000_000  # held-out images or windows: more than there are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +29,18 @@ class RankingRun:
     data: str
     epochs: float
     seed: int
+    recipe: Recipe
+    """Of the networks trained alone."""
     ranking: Ranking
     training_s: float
     """Of the supernet."""
     scoring_s: float
     """Of all networks, with the supernet's weights."""
-    alone_s: float
-    """Training all networks, one after the other."""
+
+    @property
+    def alone_s(self) -> float:
+        """Training all networks, one after the other."""
+        return sum(network.alone_s for network in self.ranking.networks)
 
 
 def run_ranking(
@@ -49,6 +52,7 @@ def run_ranking(
     epochs: float,
     only: Iterable[str] = (),
     images: int | None = None,
+    trained: Path | None = None,
     train_minutes: float | None = None,
     seed: int = 1,
 ) -> RankingRun:
@@ -62,16 +66,20 @@ def run_ranking(
         epochs: passes over the training part, for each network alone.
         only: restrictions of the space.
         images: of the training part, so many only.
+        trained: output of an earlier run, whose networks are not trained alone again.
         train_minutes: at most, for the supernet.
         seed: of the drawing; trainings have a seed of their own.
 
     Raises:
-        SpaceError, BadInput: see `open_workspace`; or epochs that are not above 0.
+        SpaceError, BadInput: see `open_workspace` and `read_trained`; or epochs that are not
+            above 0.
         TrainingDiverged: of any network.
     """
     if not epochs > 0:
         raise BadInput(f"--epochs {epochs:g}: must be above 0")
     workspace = open_workspace(reference, data, only=only, images=images)
+    by = recipe(workspace, epochs)
+    alone = TrainedNetworks(workspace, epochs, read_trained(trained, by) if trained else {})
     drawn = _drawn(workspace.space, networks, seed)
     supernet = train_supernet(workspace, around, minutes=train_minutes, seed=0)
     began = time.monotonic()
@@ -79,12 +87,16 @@ def run_ranking(
     scoring_s = time.monotonic() - began
     scored = []
     with around.bar("alone") as report:
-        alone = _alone(workspace, epochs)
         for number, architecture in enumerate(drawn):
             report(number / len(drawn), None, f"{number} of {len(drawn)} networks")
-            quality = alone.evaluate(architecture)
+            own = alone(architecture)
             scored.append(
-                RankedNetwork(architecture=architecture, shared=shared[number], alone=quality)
+                RankedNetwork(
+                    architecture=architecture,
+                    shared=shared[number],
+                    alone=own.quality,
+                    alone_s=own.seconds,
+                )
             )
         report(1.0, None, f"{len(drawn)} networks")
     return RankingRun(
@@ -92,21 +104,10 @@ def run_ranking(
         data=data,
         epochs=epochs,
         seed=seed,
+        recipe=by,
         ranking=compared(scored),
         training_s=read_checkpoint(workspace.supernet_file).elapsed_s,
         scoring_s=scoring_s,
-        alone_s=alone.trained_s,
-    )
-
-
-def _alone(workspace: Workspace, epochs: float) -> AloneEstimator:
-    return AloneEstimator(
-        workspace.space,
-        workspace.data,
-        epochs=epochs,
-        folder=workspace.folder_alone(epochs),
-        held_out=_ALL,
-        threads=fitting_threads(workspace.data, workspace.space),
     )
 
 

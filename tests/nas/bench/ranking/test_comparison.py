@@ -7,16 +7,15 @@ from search_spaces import mobile
 
 
 def networks(shared, alone, name="accuracy"):
-    direction = "maximize" if name == "accuracy" else "minimize"
     space, rng = mobile(), np.random.default_rng(0)
 
     def quality(value):
-        return Quality(
-            name=name, direction=direction, value=value, standard_error=0.01, samples=100
-        )
+        return Quality(name=name, value=value, standard_error=0.01, samples=100)
 
     return [
-        RankedNetwork(architecture=space.sample(rng), shared=quality(a), alone=quality(b))
+        RankedNetwork(
+            architecture=space.sample(rng), shared=quality(a), alone=quality(b), alone_s=60.0
+        )
         for a, b in zip(shared, alone, strict=True)
     ]
 
