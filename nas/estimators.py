@@ -9,7 +9,7 @@ from typing import Protocol
 from filelock import FileLock, Timeout
 from torch import nn
 
-from nas.accuracy.alone import AloneEstimator
+from nas.accuracy.alone import AloneEstimator, alone_plan, tuning_plan
 from nas.accuracy.checkpoint import load_supernet
 from nas.accuracy.compute import fitting_threads
 from nas.accuracy.estimator import Estimator, Quality
@@ -76,7 +76,8 @@ def open_estimator(
     method = read_method(accuracy)
     if not method.is_supernet:
         return _by_itself(workspace, method, limit_minutes)
-    return train_supernet(workspace, around, minutes=train_minutes, seed=seed)
+    supernet = train_supernet(workspace, around, minutes=train_minutes, seed=seed)
+    return _by_supernet(workspace, method, supernet)
 
 
 def reopen_estimator(
@@ -101,28 +102,28 @@ def reopen_estimator(
             f"the supernet {workspace.supernet_file} of study {study!r} is gone, or its "
             "data have changed; bring it back, or begin another study"
         )
-    space, data = workspace.space, workspace.data
-    supernet = load_supernet(workspace.supernet_file, space, data=data.fingerprint)
-    return Estimator(supernet, data, threads=fitting_threads(data, space))
+    supernet = load_supernet(
+        workspace.supernet_file, workspace.space, data=workspace.data.fingerprint
+    )
+    return _by_supernet(workspace, method, supernet)
 
 
 def train_supernet(
     workspace: Workspace, around: Surroundings, *, minutes: float | None, seed: int
-) -> Estimator:
+) -> Supernet:
     """Trains the supernet of the space on the data, or goes on with, or reads, its checkpoint."""
     supernet = Supernet(workspace.space, seed)
     plan = default_plan(workspace.data, workspace.space, max_minutes=minutes, seed=seed)
-    threads = fitting_threads(workspace.data, workspace.space)
     with _alone_at(workspace.supernet_file), around.bar("train") as report:
         train(
             supernet,
             workspace.data,
             plan,
             checkpoint=workspace.supernet_file,
-            threads=threads,
+            threads=fitting_threads(workspace.data, workspace.space),
             on_step=lambda p: report(p.done, p.left_s, f"loss {p.loss:.3f}"),
         )
-    return Estimator(supernet, workspace.data, threads=threads)
+    return supernet
 
 
 @contextmanager
@@ -141,6 +142,22 @@ def _alone_at(file: Path) -> Iterator[None]:
         lock.release()
 
 
+def _by_supernet(workspace: Workspace, method: Method, supernet: Supernet) -> QualityEstimator:
+    """With its weights, or after steps of each network's own that begin with them."""
+    space, data = workspace.space, workspace.data
+    threads = fitting_threads(data, space)
+    if method.steps is None:
+        return Estimator(supernet, data, threads=threads)
+    return AloneEstimator(
+        space,
+        data,
+        plan=tuning_plan(space, data, method.steps),
+        folder=workspace.folder_tuned(method.steps),
+        start=supernet,
+        threads=threads,
+    )
+
+
 def _by_itself(
     workspace: Workspace, method: Method, limit_minutes: float | None
 ) -> QualityEstimator:
@@ -153,7 +170,7 @@ def _by_itself(
     return AloneEstimator(
         space,
         workspace.data,
-        epochs=method.epochs,
+        plan=alone_plan(space, workspace.data, method.epochs),
         folder=workspace.folder_alone(method.epochs),
         threads=fitting_threads(workspace.data, space),
     )

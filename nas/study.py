@@ -2,7 +2,6 @@
 
 import contextlib
 import difflib
-import hashlib
 import json
 import shlex
 import sqlite3
@@ -17,6 +16,7 @@ from optuna.study import StudyDirection
 from sqlalchemy.exc import SQLAlchemyError
 
 from latency_lut import StoreError, driver_url, open_store, shown_url
+from nas.accuracy.checkpoint import digest
 from nas.accuracy.method import SUPERNET
 from nas.errors import BadInput, UnknownStudy
 from nas.front_row import QualityName
@@ -220,10 +220,10 @@ def require_supernet(study: optuna.Study, file: Path) -> None:
     Raises:
         BadInput: the file is another one, so that scores would not compare.
     """
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    ours = digest(file)
     if study.user_attrs.get(_SUPERNET) is None:
-        study.set_user_attr(_SUPERNET, digest)
-    if study.user_attrs[_SUPERNET] != digest:  # asked again: others may have been first
+        study.set_user_attr(_SUPERNET, ours)
+    if study.user_attrs[_SUPERNET] != ours:  # asked again: others may have been first
         raise BadInput(
             f"{file} is not the supernet that study {study.study_name!r} is scored with: copy that "
             "one here from where its search began, or begin another study"

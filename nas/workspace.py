@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from nas.accuracy.checkpoint import digest
 from nas.data import ImageData, TextData, fewer_images, load_data
 from nas.errors import BadInput
 from nas.front_row import QualityName
@@ -73,6 +74,11 @@ class Workspace:
         """Of networks that were trained alone for so many epochs."""
         file = self.supernet_file
         return file.with_name(f"{file.stem}-alone-{epochs:g}")
+
+    def folder_tuned(self, steps: int) -> Path:
+        """Of networks that trained for so many steps from the present supernet on."""
+        file = self.supernet_file
+        return file.with_name(f"{file.stem}-{digest(file)[:8]}-tuned-{steps}")
 
     @property
     def input_notes(self) -> dict[str, str]:

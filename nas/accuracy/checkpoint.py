@@ -3,6 +3,7 @@
 The file is a NumPy archive of plain numbers and one JSON text; nothing in it is ever executed.
 """
 
+import hashlib
 import json
 import os
 import zipfile
@@ -110,6 +111,11 @@ def read_checkpoint(path: Path) -> TrainingState:
             f"{path}: not a checkpoint, or a corrupt one ({type(exc).__name__}). "
             "Delete it to train anew."
         ) from exc
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of the file, hexadecimal: which training its weights are of."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_origin(path: Path, state: TrainingState, space: Space, data: str | None) -> None:

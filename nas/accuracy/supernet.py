@@ -84,6 +84,19 @@ class Supernet:
                 network.blocks[index] = module
         return network.to(self.device).eval()
 
+    def inherit(self, architecture: Architecture, other: "Supernet") -> None:
+        """Takes the weights that the network has in another supernet; all others stay.
+
+        Args:
+            architecture: for whose blocks this bank has just these shapes, as that of a space of
+                this one network.
+            other: of a space that has the architecture.
+        """
+        with torch.no_grad():
+            for segment in self.space.segments(architecture):
+                for name, share in other._shares(segment, self._skeletons(segment.block)).items():
+                    self.weights[_weight_name(segment.place, segment.block, name)].copy_(share)
+
     def modules(self, architecture: Architecture) -> dict[str, nn.Module]:
         """The blocks of `network(architecture)` by place, on the CPU."""
         return modules_by_place(self.network(architecture))

@@ -22,6 +22,12 @@ def ranking(
     epochs: Annotated[
         float, typer.Option("--epochs", help="Passes over the data, for each network alone.")
     ] = 8.0,
+    accuracy: Annotated[
+        str,
+        typer.Option(
+            "--accuracy", metavar="METHOD", help="As nas search: supernet or supernet:STEPS."
+        ),
+    ] = "supernet",
     images: Annotated[
         int | None,
         typer.Option("--images", min=10, help="Train on so many of the training images only."),
@@ -54,6 +60,7 @@ def ranking(
         Surroundings(storage="", devices=Path(), bar=progress_bar),
         networks=networks,
         epochs=epochs,
+        accuracy=accuracy,
         only=only or (),
         images=images,
         trained=trained,
@@ -111,6 +118,7 @@ def _document(found: "RankingRun") -> dict[str, object]:
         "space": found.space,
         "data": found.data,
         "quality": ranking.quality_name,
+        "accuracy_method": found.accuracy,
         "epochs": found.epochs,
         "seed": found.seed,
         "recipe": dict(found.recipe),

@@ -56,7 +56,8 @@ def search(
         typer.Option(
             "--accuracy",
             metavar="METHOD",
-            help="supernet: all networks share the weights of one, trained first; train:EPOCHS: "
+            help="supernet: all networks share the weights of one, trained first; "
+            "supernet:STEPS: each then trains for so many by itself; train:EPOCHS: "
             "each is trained alone; FILE.py:FUNCTION: your own, called with a network and its "
             "architecture.",
         ),

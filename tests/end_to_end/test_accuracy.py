@@ -32,6 +32,17 @@ def test_networks_trained_alone_are_searched_by_and_taken_home(profiled):
     assert exported["weights"] == "study alone"
 
 
+def test_steps_of_a_networks_own_follow_the_supernet_and_are_taken_home(profiled):
+    front = profiled.ok(*search("tuned", "supernet:20"), "--json").json
+    assert len(list(profiled.supernets.glob("*-tuned-20/*.npz"))) == 2
+    assert all(row["verified"] for row in profiled.ok("verify", "tuned", "--json").json)
+    network = profiled.folder / "network.json"
+    network.write_text(json.dumps(front[0]["arch"]))
+    export = ("export", "--space", "mobile", "--arch", str(network), "--study", "tuned")
+    exported = profiled.ok(*export, "--output", "tuned.onnx", "--json").json
+    assert exported["weights"] == "study tuned"
+
+
 def test_a_function_that_fails_ends_the_search_with_its_own_words_and_is_mended(profiled):
     own = profiled.folder / "own.py"
     own.write_text("def score(network, architecture):\n    return missing\n")
@@ -43,7 +54,9 @@ def test_a_function_that_fails_ends_the_search_with_its_own_words_and_is_mended(
 
 
 def test_a_way_that_there_is_not_is_told_before_any_work(empty_desk):
-    assert "expected supernet, train:EPOCHS or" in empty_desk.refused(2, *search("s", "train"))
+    assert "expected supernet, supernet:STEPS, train:EPOCHS or" in empty_desk.refused(
+        2, *search("s", "train")
+    )
     assert "No file none.py" in empty_desk.refused(2, *search("s", "none.py:score"))
     said = empty_desk.refused(2, *search("s", "train:1"), "--accuracy-minutes", "0")
     assert "--accuracy-minutes 0: must be above 0" in said

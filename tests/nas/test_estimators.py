@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
-from nas.estimators import train_supernet
+from nas.estimators import open_estimator
 from nas.surroundings import Surroundings
 from nas.workspace import open_workspace
 
@@ -18,7 +18,7 @@ def score(folder):
     around = Surroundings(
         storage="", devices=Path(), bar=lambda _: nullcontext(lambda *progress: None)
     )
-    estimator = train_supernet(workspace, around, minutes=0.1, seed=0)
+    estimator = open_estimator(workspace, "supernet", around, train_minutes=0.1)
     return estimator.evaluate(
         workspace.space.smallest()
     ).value, workspace.supernet_file.read_bytes()

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from nas.accuracy.checkpoint import read_checkpoint
+from nas.accuracy.method import SUPERNET, read_method
 from nas.bench.ranking.comparison import RankedNetwork, Ranking, compared
 from nas.bench.ranking.trained import Recipe, TrainedNetworks, read_trained, recipe
 from nas.errors import BadInput
-from nas.estimators import train_supernet
+from nas.estimators import open_estimator
 from nas.surroundings import Surroundings
 from nas.workspace import open_workspace
 from search_spaces import Architecture, Space
@@ -27,6 +28,8 @@ class RankingRun:
 
     space: str
     data: str
+    accuracy: str
+    """How the supernet scores a network, as `--accuracy` names it."""
     epochs: float
     seed: int
     recipe: Recipe
@@ -35,7 +38,7 @@ class RankingRun:
     training_s: float
     """Of the supernet."""
     scoring_s: float
-    """Of all networks, with the supernet's weights."""
+    """Of all networks; with steps of their own, but those that an earlier call made."""
 
     @property
     def alone_s(self) -> float:
@@ -50,6 +53,7 @@ def run_ranking(
     *,
     networks: int,
     epochs: float,
+    accuracy: str = SUPERNET,
     only: Iterable[str] = (),
     images: int | None = None,
     trained: Path | None = None,
@@ -64,6 +68,7 @@ def run_ranking(
         around: with the progress bar.
         networks: to be drawn, three or more.
         epochs: passes over the training part, for each network alone.
+        accuracy: a method as `read_method` takes it, one with a supernet.
         only: restrictions of the space.
         images: of the training part, so many only.
         trained: output of an earlier run, whose networks are not trained alone again.
@@ -71,19 +76,21 @@ def run_ranking(
         seed: of the drawing; trainings have a seed of their own.
 
     Raises:
-        SpaceError, BadInput: see `open_workspace` and `read_trained`; or epochs that are not
-            above 0.
+        SpaceError, BadInput: see `open_workspace`, `read_method` and `read_trained`; or a method
+            without a supernet, or epochs that are not above 0.
         TrainingDiverged: of any network.
     """
     if not epochs > 0:
         raise BadInput(f"--epochs {epochs:g}: must be above 0")
+    if not read_method(accuracy).is_supernet:
+        raise BadInput(f"--accuracy {accuracy}: expected supernet or supernet:STEPS")
     workspace = open_workspace(reference, data, only=only, images=images)
     by = recipe(workspace, epochs)
     alone = TrainedNetworks(workspace, epochs, read_trained(trained, by) if trained else {})
     drawn = _drawn(workspace.space, networks, seed)
-    supernet = train_supernet(workspace, around, minutes=train_minutes, seed=0)
+    estimator = open_estimator(workspace, accuracy, around, train_minutes=train_minutes)
     began = time.monotonic()
-    shared = [supernet.evaluate(architecture) for architecture in drawn]
+    shared = [estimator.evaluate(architecture) for architecture in drawn]
     scoring_s = time.monotonic() - began
     scored = []
     with around.bar("alone") as report:
@@ -102,6 +109,7 @@ def run_ranking(
     return RankingRun(
         space=reference,
         data=data,
+        accuracy=accuracy,
         epochs=epochs,
         seed=seed,
         recipe=by,

@@ -38,7 +38,7 @@ class TrainedNetworks:
         self._estimator = AloneEstimator(
             workspace.space,
             workspace.data,
-            epochs=epochs,
+            plan=alone_plan(workspace.space, workspace.data, epochs),
             folder=workspace.folder_alone(epochs),
             held_out=_ALL,
             threads=fitting_threads(workspace.data, workspace.space),

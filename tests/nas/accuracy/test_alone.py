@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nas.accuracy.alone import AloneEstimator, alone_plan, only_network
+from nas.accuracy.alone import AloneEstimator, alone_plan, only_network, tuning_plan
+from nas.accuracy.estimator import Estimator
+from nas.accuracy.supernet import Supernet
+from nas.accuracy.training import default_plan, train
 from nas.data import load_data
 from search_spaces import hybrid, language, mobile
 
@@ -17,7 +22,8 @@ def small(digits):
 
 
 def estimator(space, data, folder, epochs=1.0):
-    return AloneEstimator(space, data, epochs=epochs, folder=folder, held_out=100, threads=1)
+    plan = alone_plan(space, data, epochs)
+    return AloneEstimator(space, data, plan=plan, folder=folder, held_out=100, threads=1)
 
 
 @pytest.mark.parametrize("build", [mobile, language, hybrid])
@@ -41,7 +47,7 @@ def test_what_was_trained_is_kept_and_scored_the_same(small, digits, tmp_path):
     again = AloneEstimator(
         small,
         digits,
-        epochs=0.1,
+        plan=alone_plan(small, digits, 0.1),
         folder=tmp_path,
         held_out=100,
         threads=1,
@@ -50,6 +56,27 @@ def test_what_was_trained_is_kept_and_scored_the_same(small, digits, tmp_path):
     assert again.evaluate(small.smallest()) == first
     assert not steps
     assert set(again.modules(small.smallest())) >= {"stem", "head", "stage1.block1"}
+
+
+def test_a_network_begins_with_its_share_of_the_supernet(small, digits, tmp_path):
+    supernet = Supernet(small)
+    train(supernet, digits, replace(default_plan(digits, small), steps=60), threads=1)
+    network = small.sample(np.random.default_rng(0))
+    shared = Estimator(supernet, digits, held_out=100, threads=1).evaluate(network)
+    inherited, tuned = (
+        AloneEstimator(
+            small,
+            digits,
+            plan=replace(tuning_plan(small, digits, steps), lr=rate),
+            folder=tmp_path / str(steps),
+            start=supernet,
+            held_out=100,
+            threads=1,
+        ).evaluate(network)
+        for steps, rate in ((1, 1e-12), (60, 4e-3 / 3))
+    )
+    assert inherited == shared
+    assert tuned.value > shared.value
 
 
 def test_the_recipe_is_that_of_the_supernet_for_as_many_passes_as_asked(small, digits):
