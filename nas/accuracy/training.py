@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +33,12 @@ from nas.accuracy.checkpoint import (
     write_checkpoint,
 )
 from nas.accuracy.compute import cpu_threads, mixed_precision, seeded
+from nas.accuracy.deep_and_narrow import DeepAndNarrow
 from nas.accuracy.supernet import Supernet
 from nas.accuracy.training_plan import TrainingPlan, default_plan
 from nas.data import Data
 from nas.errors import BadInput, CheckpointError, TrainingDiverged
-from search_spaces import Architecture
+from search_spaces import Architecture, Space
 
 __all__ = ["TrainingPlan", "TrainingProgress", "TrainingResult", "default_plan", "train"]
 
@@ -201,6 +203,11 @@ class _Run:
         self._move()
         return loss
 
+    @cached_property
+    def _drawn(self) -> Space | DeepAndNarrow:
+        space = self._supernet.space
+        return DeepAndNarrow(space) if self.plan.deep_and_narrow else space
+
     def _batch(self) -> Batch:
         plan = self.plan
         batch = training_batch(
@@ -214,7 +221,7 @@ class _Run:
         """Gradients of all networks of this step; their mean loss on the labels."""
         space, plan = self._supernet.space, self.plan
         rng = np.random.default_rng([plan.seed, self.step])
-        others = [space.sample(rng) for _ in range(plan.random_networks)]
+        others = [self._drawn.sample(rng) for _ in range(plan.random_networks)]
         if plan.smallest_every and self.step % plan.smallest_every == 0:
             others.insert(0, space.smallest())
         labels = targets = batch.targets.flatten()

@@ -35,6 +35,8 @@ class TrainingPlan:
     weight_decay: float = 0.02
     random_networks: int = 1
     """Drawn anew for each step; none where the largest learns in every step."""
+    deep_and_narrow: bool = False
+    """Whether deep and narrow networks are drawn more often than others."""
     smallest_every: int = 1
     """The smallest network learns in every so many steps, 0 for never. Its weights are a part of
     all others': where it learns much more often than they do, it becomes the best of all."""
@@ -81,6 +83,7 @@ class TrainingPlan:
             self,
             steps=max(1, round(epochs * self._steps_an_epoch(data))),
             random_networks=0,
+            deep_and_narrow=False,
             smallest_every=0,
             largest_every=1,
             max_minutes=None,
@@ -147,6 +150,9 @@ def _text_plan(seed: int) -> TrainingPlan:
         steps=_TEXT_STEPS,
         batch=4,  # our choice: more steps in the same time
         lr=3e-3,  # our choice; 8e-3 was worse in one trial on kjv, on a busier machine
+        # Measured on tinyshakespeare, 15 minutes of one core: Kendall's tau 0.77, and 0.64 where
+        # networks are drawn uniformly.
+        deep_and_narrow=True,
         # Measured on kjv, two minutes: with the smallest in every step it has 2.66 bits per byte,
         # the largest 3.16 and random networks 3.20; with both ends in every 16th step the largest
         # has 3.05 and random networks 3.15. With the largest in every 8th, after 3.5 minutes: the

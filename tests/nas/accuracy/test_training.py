@@ -238,12 +238,16 @@ def test_the_number_of_threads_holds_for_the_training_only(digits: ImageData) ->
     assert (inside, after) == ([1], 2)
 
 
-def test_the_default_plan_moves_images_a_little_and_leaves_text_alone(digits: ImageData) -> None:
+def test_the_default_plan_moves_images_and_draws_decoders_deep_and_narrow(
+    digits: ImageData,
+) -> None:
     text = load_data("kjv")
 
     assert default_plan(digits, small_space(digits)).shift_px == 1
     assert default_plan(text, language(text.task), max_minutes=3.0).max_minutes == 3.0
     assert default_plan(text, language(text.task)).shift_px == 0
+    assert default_plan(text, language(text.task)).deep_and_narrow
+    assert not default_plan(digits, small_space(digits)).deep_and_narrow
 
 
 def test_more_minutes_than_usual_are_more_steps_and_fewer_are_a_limit(digits: ImageData) -> None:
