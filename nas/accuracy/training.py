@@ -4,7 +4,8 @@ A step runs the largest network on the labels, then the smallest and a few rando
 the largest answered (Universally Slimmable Networks, arXiv 1903.05134; BigNAS, arXiv 2003.11142).
 There both ends join in every step. Where the largest is far larger than the others it would take
 most of the time, and the smallest, always there, would become better than all others: a plan may
-let them join less often. All gradients of a step meet in the shared weights before they move.
+let them join less often, or never. All gradients of a step meet in the shared weights before they
+move.
 
 Everything random in a step follows from the plan's seed and the number of the step, so a training
 that was killed goes on as if it had not been.
@@ -226,8 +227,8 @@ class _Run:
             others.insert(0, space.smallest())
         labels = targets = batch.targets.flatten()
         losses = []
-        learns = self.step % plan.largest_every == 0
-        if learns or plan.always_teaches:
+        learns = plan.largest_every > 0 and self.step % plan.largest_every == 0
+        if learns or (plan.always_teaches and plan.largest_every > 0):
             answer = self._learn(space.largest(), batch, labels, learns=learns)
             losses.append(functional.cross_entropy(answer, labels))
             targets = self._taught(answer, labels)

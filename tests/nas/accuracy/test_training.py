@@ -84,12 +84,22 @@ def test_training_on_text_beats_the_frequencies_of_bytes(tmp_path: Path) -> None
     assert Estimator(supernet, data).evaluate(space.largest()).value < 2  # their entropy is 4.3
 
 
+TURNS = {
+    "each in its own": (
+        {"smallest_every": 2, "largest_every": 3, "always_teaches": False},
+        "largest smallest random, random, smallest random, largest random",
+    ),
+    "never": ({"smallest_every": 0, "largest_every": 0}, "random, random, random, random"),
+}
+
+
+@pytest.mark.parametrize(("ends", "expected"), TURNS.values(), ids=TURNS)
 def test_the_smallest_and_the_largest_learn_in_their_turns_only(
-    digits: ImageData, monkeypatch: pytest.MonkeyPatch
+    digits: ImageData, monkeypatch: pytest.MonkeyPatch, ends: dict[str, int], expected: str
 ) -> None:
     supernet = Supernet(small_space(digits))
     space = supernet.space
-    ends = {
+    names = {
         space.segments(space.smallest()): "smallest",
         space.segments(space.largest()): "largest",
     }
@@ -97,21 +107,13 @@ def test_the_smallest_and_the_largest_learn_in_their_turns_only(
     logits = supernet.logits
 
     def recorded(segments: tuple[Segment, ...], wires: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        networks.append(ends.get(segments, "random"))
+        networks.append(names.get(segments, "random"))
         return logits(segments, wires)
 
     monkeypatch.setattr(supernet, "logits", recorded)
-    plan = TrainingPlan(
-        steps=4, batch=2, lr=1e-3, smallest_every=2, largest_every=3, always_teaches=False
-    )
-    train(supernet, digits, plan)
+    train(supernet, digits, TrainingPlan(steps=4, batch=2, lr=1e-3, **ends))  # type: ignore[arg-type]
 
-    assert networks == [
-        *("largest", "smallest", "random"),
-        "random",
-        *("smallest", "random"),
-        *("largest", "random"),
-    ]
+    assert networks == expected.replace(",", "").split()
 
 
 def test_the_same_seed_gives_the_same_supernet(digits: ImageData) -> None:
@@ -279,7 +281,8 @@ def test_a_space_of_large_networks_gets_larger_batches_and_all_threads(digits: I
         {"random_networks": -1},
         {"random_networks": 0, "largest_every": 2},
         {"smallest_every": -1},
-        {"largest_every": 0},
+        {"random_networks": 0, "largest_every": 0},
+        {"largest_every": -1},
         {"teacher_share": 1.5},
     ],
 )
